@@ -1,0 +1,3 @@
+"""Relay: committed rows become signed webhooks."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,39 @@
+"""Values that an operation is given, refused with a reason before or after the database has seen them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from relay.admin.operations.errors import InvalidInput
+
+MAX_NAME = 255
+"""The longest tenant, key or type, in characters; what relay.outbox checks."""
+
+
+def checked_text(name: str, value: str, longest: int = MAX_NAME) -> str:
+    """Return a text that PostgreSQL can store.
+
+    Raises:
+        InvalidInput: It is too long, or has characters that cannot be stored.
+    """
+    if len(value) > longest:
+        raise InvalidInput(f"{name} is {len(value)} characters long; at most {longest} are allowed")
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidInput(f"{name} is not UTF-8 text without NUL characters; remove what is not")
+    return value
+
+
+@contextmanager
+def refused_by_database() -> Iterator[None]:
+    """Turn the database's refusal of a value into InvalidInput, with its hint."""
+    try:
+        yield
+    except (
+        asyncpg.CheckViolationError,
+        asyncpg.UniqueViolationError,
+        asyncpg.exceptions.DataError,
+    ) as error:
+        detail = getattr(error, "detail", None)
+        hint = getattr(error, "hint", None)
+        raise InvalidInput(". ".join(str(part) for part in (error, detail, hint) if part)) from error

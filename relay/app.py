@@ -1,0 +1,253 @@
+"""The wiring: one relay from its start to its stop. Nothing else puts the parts together."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+
+from relay import __version__
+from relay.config import Settings
+from relay.endpoints.defaults import defaults_of
+from relay.endpoints.registry import Registry
+from relay.endpoints.rows import EndpointRows
+from relay.http.build import make_transport, url_rule
+from relay.http.transport import Transport
+from relay.observe import systemd
+from relay.observe.health import HealthServer
+from relay.observe.logs import get_logger
+from relay.observe.loop_lag import LoopLag
+from relay.pipeline.desk import Desk
+from relay.pipeline.dispatcher import Dispatcher
+from relay.pipeline.due import DueTimes
+from relay.pipeline.fanout import FanOut
+from relay.pipeline.housekeeping import Housekeeping
+from relay.pipeline.listener import Listener, Rest
+from relay.pipeline.outcome_log import OutcomeLog
+from relay.pipeline.recorder import Recorder
+from relay.pipeline.rounds import ClaimRound, FanOutRound, Rounds, either
+from relay.pipeline.scheduler import Scheduler
+from relay.pipeline.sender import Limits, Sender
+from relay.pipeline.slots import Slots
+from relay.store.clock import DatabaseClock
+from relay.store.instance import Instance
+from relay.store.secrets import SecretBox
+from relay.store.sessions import Sessions
+from relay.store.watch import Backoff, DatabaseWatch
+
+log = get_logger()
+
+LEASE_MARGIN = 30.0
+"""Seconds that a lease outlives the longest time-out of an endpoint."""
+LAST_WRITE = 5.0
+"""Seconds that the recorder gets at the end of a stop, even when the drain is over."""
+
+
+class Relay:
+    """One relay on one database.
+
+    Args:
+        settings: The configuration.
+        dsn: Where the database is; its schema is up to date.
+        stop: Set when it is to drain and end.
+    """
+
+    def __init__(self, settings: Settings, *, dsn: str, stop: asyncio.Event) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._watch = DatabaseWatch()
+        self._listener = Listener()
+        self._sessions = Sessions(dsn, setup=self._listener.listen if settings.database.listen else None)
+        self._instance = Instance(
+            session=self._sessions.listener, backoff=self._backoff("listener"), activated=self._start_over
+        )
+        self._clock = DatabaseClock()
+        self._wake = asyncio.Event()
+        self._slots = Slots(
+            total=settings.delivery.max_in_flight,
+            total_bytes=settings.delivery.max_in_flight_bytes,
+            freed=self._wake,
+        )
+        self._due = DueTimes(changed=self._wake)
+        self._outcome_log = OutcomeLog(sample_success=settings.log.sample_success)
+        self._rows = EndpointRows(
+            defaults=defaults_of(settings), secrets=SecretBox(), refuse_url=url_rule(settings.security)
+        )
+        self._registry = Registry(self._rows)
+
+    async def run(self) -> None:
+        """Start, deliver until `stop` is set, drain, and end.
+
+        Raises:
+            DatabaseAway: The database was not there at the start.
+            OSError: The address of the health endpoints is taken.
+        """
+        started = time.monotonic()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._sessions.close)
+            await self._introduce()
+            self._build(await stack.enter_async_context(make_transport(self._settings.security)))
+            await self._serve_health(stack)
+            await self._live()
+        log.info("relay.stopped", unfinished=self._slots.in_hand, uptime_s=round(time.monotonic() - started))
+
+    def reload(self, settings: Settings) -> None:
+        """Take over what of these settings a running relay can change."""
+        self._settings = settings
+        self._outcome_log.sample_success = settings.log.sample_success
+        self._rows.change(defaults=defaults_of(settings), refuse_url=url_rule(settings.security))
+        self._sender.limits = _limits(settings)
+        self._registry.version = 0  # all endpoints are read again, with the new defaults
+        self._listener.woken.set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is fresh, in hand or due."""
+        parts_idle = self._fanning.is_idle and self._claiming.is_idle and self._keeping.surveyed.is_set()
+        return parts_idle and self._slots.in_hand == 0
+
+    # Start.
+
+    async def _introduce(self) -> None:
+        """Enter this process among the relays, and hand the database what it enforces by itself."""
+        await self._instance.register()
+        limit = self._settings.delivery.max_payload_bytes
+        await self._sessions.admin.fetch("setting_write", "max_payload_bytes", limit)
+
+    def _build(self, wire: Transport) -> None:
+        """Put the pipeline together, from its end to its beginning."""
+        settings = self._settings
+        self._recorder = Recorder(
+            session=self._sessions.record,
+            instance=self._instance.id,
+            slots=self._slots,
+            outcome_log=self._outcome_log,
+            note_due=self._due.note,
+            backoff=self._backoff("record"),
+        )
+        self._sender = Sender(wire=wire, clock=self._clock, limits=_limits(settings))
+        self._dispatcher = Dispatcher(
+            sender=self._sender, registry=self._registry, sink=self._recorder, clock=self._clock
+        )
+        desk = Desk(
+            instance=self._instance.id,
+            registry=self._registry,
+            slots=self._slots,
+            dispatcher=self._dispatcher,
+            clock=self._clock,
+            due=self._due,
+            lease=LEASE_MARGIN,
+        )
+        self._scheduler = Scheduler(self._sessions.claim, desk)
+        self._fanout = FanOut(self._sessions.fan_out, desk)
+        self._rest = Rest(
+            session=self._sessions.fan_out,
+            listener=self._listener,
+            poll_interval=settings.database.poll_interval.total_seconds(),
+            listen=settings.database.listen,
+        )
+        self._fanning = FanOutRound(fanout=self._fanout, rest=self._rest)
+        self._claiming = ClaimRound(
+            scheduler=self._scheduler, recorder=self._recorder, wake=self._wake, delay=self._due.delay
+        )
+        self._keeping = Housekeeping(
+            session=self._sessions.admin,
+            scheduler=self._scheduler,
+            active=self._instance.active,
+            wake=self._wake,
+            backoff=self._backoff("housekeeping"),
+        )
+
+    async def _serve_health(self, stack: AsyncExitStack) -> None:
+        address = self._settings.metrics.listen
+        if address is not None:
+            server = HealthServer(address=address, readiness=self._against_readiness)
+            stack.push_async_callback(server.stop)
+            await server.start()
+
+    # Life. The recorder is outermost, deliveries inside it, what starts them innermost: leaving is the stop.
+
+    async def _live(self) -> None:
+        async with asyncio.TaskGroup() as background:
+            recording = background.create_task(self._recorder.run(), name="recorder")
+            chores = [
+                background.create_task(self._instance.run(), name="instance"),
+                background.create_task(systemd.keep_watchdog(systemd.watchdog_interval()), name="watchdog"),
+                background.create_task(LoopLag().watch(), name="loop lag"),
+                background.create_task(self._keeping.run(), name="housekeeping"),
+                background.create_task(self._say_ready(), name="ready"),
+            ]
+            async with self._dispatcher:
+                await self._feed()
+                systemd.stopping()
+                log.info("relay.draining", in_flight=self._slots.in_hand)
+                drain = self._settings.delivery.drain.total_seconds()
+                asyncio.get_running_loop().call_later(drain, self._dispatcher.give_up)
+            await self._finish(recording)
+            await self._instance.leave()
+            for chore in chores:
+                chore.cancel()
+
+    async def _feed(self) -> None:
+        """Run the loops that start deliveries, until the stop; a step under way ends in its own time."""
+        rounds = Rounds(active=self._instance.active, stop=self._stop)
+        async with asyncio.TaskGroup() as feeding:
+            fanning = rounds.repeat(
+                self._fanning.step, after_loss=self._lost_in_fan_out, backoff=self._backoff("fan-out")
+            )
+            claiming = rounds.repeat(
+                self._claiming.step, after_loss=self._scheduler.suspect_strays, backoff=self._backoff("claim")
+            )
+            feeding.create_task(fanning, name="fan-out")
+            feeding.create_task(claiming, name="claim")
+            await self._stop.wait()
+            self._listener.woken.set()
+            self._wake.set()
+
+    async def _finish(self, recording: asyncio.Task[None]) -> None:
+        """Let the recorder write what is left; if the database stays away, the leases tell the next start."""
+        self._recorder.finish()
+        _, late = await asyncio.wait({recording}, timeout=LAST_WRITE)
+        for task in late:
+            task.cancel()
+
+    async def _say_ready(self) -> None:
+        """Tell the service manager, once the first poll is done or another relay is found at work."""
+        await either(self._fanning.first_look, self._instance.standby)
+        log.info(
+            "relay.started", version=__version__, instance_id=self._instance.id, endpoints=len(self._registry)
+        )
+        systemd.ready()
+
+    def _lost_in_fan_out(self) -> None:
+        self._fanout.start_over()
+        self._rest.forget()
+        self._scheduler.suspect_strays()
+        self._wake.set()
+
+    def _start_over(self) -> None:
+        """Trust nothing that was in memory: another relay may have worked on the database meanwhile."""
+        self._fanout.start_over()
+        self._rest.forget()
+        self._keeping.survey_soon()
+        self._listener.woken.set()
+
+    def _against_readiness(self) -> list[str]:
+        checks = {
+            "the database is away": self._watch.is_up,
+            "another relay is active, this one stands by": not self._instance.standby.is_set(),
+            "the first look is not done": self._fanning.first_look.is_set()
+            or self._instance.standby.is_set(),
+            "it is stopping": not self._stop.is_set(),
+        }
+        return [reason for reason, is_fine in checks.items() if not is_fine]
+
+    def _backoff(self, who: str) -> Backoff:
+        return Backoff(self._watch, who)
+
+
+def _limits(settings: Settings) -> Limits:
+    delivery = settings.delivery
+    return Limits(
+        user_agent=delivery.user_agent,
+        connect_timeout=delivery.connect_timeout.total_seconds(),
+        max_response_bytes=delivery.max_response_bytes,
+    )

@@ -1,0 +1,153 @@
+"""What the commands share: options, configuration, the database session, and asking before harm is done."""
+
+import asyncio
+import functools
+import getpass
+import os
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+
+import click
+
+from relay.config import ConfigError, Settings, load
+from relay.store.session import Session
+
+OutputFormat = Literal["table", "json", "jsonl"]
+Function = TypeVar("Function", bound=Callable[..., Any])
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+_NO_DSN = (
+    "database.dsn is not set: give --dsn, set RELAY_DATABASE__DSN, or write it into the configuration file; "
+    'for the embedded PostgreSQL: --dsn "$(relay embedded dsn)"'
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What a command works with: the settings, and the way to the database.
+
+    Attributes:
+        settings: The whole configuration.
+        dsn: Where the database is.
+        actor: Who acts, as the audit has it: "cli:" and the name of the user of the operating system.
+    """
+
+    settings: Settings
+    dsn: str
+    actor: str
+
+    def run(self, work: Callable[[Session], Awaitable[Result]]) -> Result:
+        """Open a session, do the work with it, close it, and return what the work returned.
+
+        Raises:
+            DatabaseAway: The database cannot be reached.
+        """
+        return run_async(self._with_session(work))
+
+    async def _with_session(self, work: Callable[[Session], Awaitable[Result]]) -> Result:
+        session = Session(self.dsn, name="command line")
+        try:
+            return await work(session)
+        finally:
+            await session.close()
+
+
+def run_async(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run `work` to its end on an event loop of its own; Ctrl-C cancels it and raises KeyboardInterrupt."""
+    with asyncio.Runner() as runner:
+        return runner.run(work)
+
+
+def config_options(command: Function) -> Function:
+    """Give a command `--config` and `--dsn`, as parameters `config` (Path | None) and `dsn` (str | None)."""
+    config = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The TOML file; else $RELAY_CONFIG, else /etc/relay/config.toml.",
+    )
+    dsn = click.option("--dsn", metavar="URL", help="The database, instead of the configured one.")
+    return config(dsn(command))
+
+
+def with_access(command: Callable[Concatenate[Access, Parameters], Result]) -> Callable[..., Result]:
+    """Give a command `--config` and `--dsn`, and as its first argument the `Access` that they lead to."""
+
+    @functools.wraps(command)
+    def with_options(*args: Any, config: Path | None, dsn: str | None, **kwargs: Any) -> Result:
+        settings = load_settings(config, dsn)
+        access = Access(settings=settings, dsn=required_dsn(settings), actor=current_actor())
+        return command(access, *args, **kwargs)
+
+    return config_options(with_options)
+
+
+def load_settings(config: Path | None, dsn: str | None) -> Settings:
+    """Return the configuration with what the options say.
+
+    Raises:
+        ConfigError: Anything in it is wrong.
+    """
+    return load(config, {"database.dsn": dsn}).settings
+
+
+def required_dsn(settings: Settings) -> str:
+    """Return where the database is.
+
+    Raises:
+        ConfigError: The configuration does not say.
+    """
+    dsn = settings.database.dsn.get_secret_value()
+    if not dsn:
+        raise ConfigError((_NO_DSN,))
+    return dsn
+
+
+def current_actor() -> str:
+    """Return who acts, for the audit: "cli:" and the name of the user, or its number if it has none."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return f"cli:{os.getuid()}"
+
+
+def output_option(*, piped: OutputFormat = "json") -> Callable[[Function], Function]:
+    """Give a command `-o/--output`, as its parameter `output`: a table on a terminal, else `piped`."""
+
+    def chosen(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+        return value or ("table" if sys.stdout.isatty() else piped)
+
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json", "jsonl"]),
+        callback=chosen,
+        help=f"Default: table on a terminal, else {piped}.",
+    )
+
+
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something that cannot be undone; return only if it is to be done.
+
+    Raises:
+        click.UsageError: Nobody is there to ask.
+        click.ClickException: The answer was no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question} Nobody is there to answer; add --yes to do it.")
+    if not click.confirm(question, err=True):
+        raise click.ClickException("nothing was changed")
+
+
+def say(message: str) -> None:
+    """Tell the person something that is not data: on standard error."""
+    click.echo(message, err=True)

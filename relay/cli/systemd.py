@@ -1,0 +1,106 @@
+"""`relay systemd`: the units, with the path of this very installation in them."""
+
+import re
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+import click
+
+from relay.shipped_files import shipped
+
+_UNITS = ("relay.service", "relay@.service")
+_INSTALLED_AS = {
+    "relay.service": "etc/systemd/system/relay.service",
+    "relay@.service": "etc/systemd/system/relay@.service",
+    "relay.sysusers": "usr/lib/sysusers.d/relay.conf",
+    "relay.tmpfiles": "usr/lib/tmpfiles.d/relay.conf",
+}
+_HIDDEN_FROM_THE_SERVICE = (Path("/home"), Path("/root"), Path("/run/user"))
+_NEXT_STEPS = """\
+Next:
+  systemd-sysusers                           # makes the user relay
+  edit /etc/relay/config.toml                # at least [database] dsn; then: relay config check
+  systemd-tmpfiles --create relay.conf       # lets that user, and nobody else, read it
+  systemctl daemon-reload
+  systemctl enable --now relay.service"""
+
+
+@click.group()
+def systemd() -> None:
+    """Print or install the systemd units."""
+
+
+@systemd.command(name="print")
+def print_units() -> None:
+    """Print the units as they would be installed."""
+    for name in _UNITS:
+        click.echo(f"# /etc/systemd/system/{name}\n{_text(name)}")
+
+
+@systemd.command()
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("/"),
+    help="Write below this directory instead of /, for images and packages.",
+)
+def install(root: Path) -> None:
+    """Write units, sysusers and tmpfiles entries, and an example configuration if there is none."""
+    try:
+        for name, place in _INSTALLED_AS.items():
+            _write(root / place, _text(name), mode=0o644)
+        _write_example(root / "etc/relay/config.toml")
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot write {error.filename}: {error.strerror}; run as root, or use --root DIR"
+        ) from None
+    _warn_if_hidden()
+    click.echo(_NEXT_STEPS, err=True)
+
+
+def relay_command() -> tuple[str, ...]:
+    """Return the command that starts this installation: its own `relay`, or Python and the module."""
+    own = (Path(sys.executable).parent / "relay", Path(sysconfig.get_path("scripts")) / "relay")
+    for candidate in (*own, shutil.which("relay")):
+        if candidate and Path(candidate).is_file():
+            return (str(Path(candidate).absolute()),)
+    return (sys.executable, "-m", "relay")
+
+
+def quoted(word: str) -> str:
+    """Quote one word for ExecStart=, with specifiers and variables escaped (systemd.service(5))."""
+    escaped = word.replace("%", "%%").replace("$", "$$").replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"' if re.search(r"[\s\"'\\;]", word) else escaped
+
+
+def _text(name: str) -> str:
+    command = " ".join(quoted(word) for word in relay_command())
+    return shipped(f"systemd/{name}").read_text(encoding="utf-8").replace("@RELAY@", command)
+
+
+def _write(path: Path, text: str, *, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    click.echo(str(path))
+
+
+def _write_example(path: Path) -> None:
+    """Never touch a configuration that is there: it is the operator's."""
+    if path.exists() or path.is_symlink():
+        click.echo(f"{path} is there and stays as it is.", err=True)
+        return
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    _write(path, shipped("config.example.toml").read_text(encoding="utf-8"), mode=0o640)
+
+
+def _warn_if_hidden() -> None:
+    program = Path(relay_command()[0])
+    if any(program.is_relative_to(place) for place in _HIDDEN_FROM_THE_SERVICE):
+        click.echo(
+            f"Warning: the service cannot see {program} (ProtectHome=yes); install Relay outside of "
+            "/home and /root, for example in /opt/relay, and run this again from there.",
+            err=True,
+        )

@@ -1,0 +1,190 @@
+"""The kinds of value that configuration keys have, each read from what TOML or one line of text can say."""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretBytes, SecretStr
+
+from relay.durations import format_duration, parse_duration, parse_size
+
+_HIGHEST_PORT = 65535
+_MASTER_KEY_BYTES = 32
+_PORTS = re.compile(r"(\d{1,5})(?:\s*-\s*(\d{1,5}))?")
+_PRINTABLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where to listen: a host name or IP address without brackets, and a port (0 = any free one)."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read "127.0.0.1:9420", "[::1]:9420" or "localhost:0".
+
+        Raises:
+            ValueError: It has no host, no port, or something else beside them.
+        """
+        try:
+            parts = urlsplit(f"//{text}")
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host, port = None, None
+        if not host or port is None or text.rpartition(":")[0].strip("[]").lower() != host:
+            raise ValueError(f'{text!r} is not an address; write host:port, for example "127.0.0.1:9420"')
+        return cls(host=host, port=port)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def shown(value: object) -> Any:  # noqa: PLR0911 - one line for each kind of value
+    """Return a value as a person would write it in TOML, with secrets masked; None (not set) becomes ""."""
+    match value:
+        case timedelta():
+            return format_duration(value)
+        case range():
+            return value[0] if len(value) == 1 else f"{value[0]}-{value[-1]}"
+        case tuple():
+            return [shown(each) for each in value]
+        case SecretStr():
+            return mask_dsn(value.get_secret_value())
+        case SecretBytes():
+            return "***"
+        case None:
+            return ""
+        case bool() | int() | float():
+            return value
+        case _:
+            return str(value)
+
+
+def mask_dsn(dsn: str) -> str:
+    """Return the DSN with every password in it replaced by `***`, for people to see."""
+    shown = re.sub(r"(?<=://)(.*)@", _mask_password, dsn, count=1)  # a "/" may stand in a password
+    return re.sub(r"(?i)([?&][^=&]*password=)[^&#]*", r"\1***", shown)
+
+
+def _mask_password(userinfo: re.Match[str]) -> str:
+    user, colon, _ = userinfo[1].partition(":")
+    return f"{user}:***@" if colon else f"{user}@"
+
+
+def _positive(duration: timedelta) -> timedelta:
+    if not duration:
+        raise ValueError("must be more than zero")
+    return duration
+
+
+def _not_a_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is not a number; write a number")  # noqa: TRY004 - pydantic reports ValueErrors
+    return value
+
+
+def _split(value: object) -> object:
+    """Text becomes a list: from the environment and from credentials a list comes as one line or several."""
+    if isinstance(value, str):
+        return [part for part in re.split(r"[,\s]+", value) if part]
+    return value
+
+
+def _split_at_commas(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    try:
+        return ip_network(str(value))
+    except ValueError as error:
+        raise ValueError(f'{error}; write a network such as "10.0.0.0/8" or "fd00::/8"') from None
+
+
+def _ports(value: object) -> range:
+    if isinstance(value, range):
+        return value
+    found = _PORTS.fullmatch(str(value).strip())
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+    if not 1 <= first <= last <= _HIGHEST_PORT:
+        raise ValueError(f'{value!r} is not a port; write for example 443 or "1024-65535"')
+    return range(first, last + 1)
+
+
+def _master_key(value: object) -> SecretBytes:
+    """Decode one key. The message never repeats the value."""
+    text = value.get_secret_value() if isinstance(value, SecretStr | SecretBytes) else value
+    if isinstance(text, bytes) and len(text) == _MASTER_KEY_BYTES:
+        return SecretBytes(text)
+    try:
+        key = base64.b64decode(str(text), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != _MASTER_KEY_BYTES:
+        raise ValueError("is not the base64 of 32 bytes; `relay secrets generate-key` makes one")
+    return SecretBytes(key)
+
+
+def _dsn(value: SecretStr) -> SecretStr:
+    """Check the kind of DSN only; the rest is for the driver. The message never repeats the value."""
+    if not re.match(r"(postgresql|postgres)://|\Z", value.get_secret_value()):
+        raise ValueError(
+            'must begin with postgresql://, for example "postgresql://relay@/app?host=/run/postgresql"'
+        )
+    return value
+
+
+def _address(value: object) -> Address | None:
+    if isinstance(value, Address):
+        return value
+    return Address.parse(str(value)) if value else None
+
+
+def _path(value: object) -> object:
+    """Turn the empty text into None: TOML has no null."""
+    return None if value == "" else value
+
+
+def _absolute(value: Path | None) -> Path | None:
+    if value is not None and not value.is_absolute():
+        raise ValueError(
+            f"{str(value)!r} is not an absolute path; the service has no working directory of its own"
+        )
+    return value
+
+
+def _header_value(value: str) -> str:
+    if not _PRINTABLE.fullmatch(value):
+        raise ValueError("must be printable ASCII without spaces around it: it is sent as a header")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
+Durations = Annotated[tuple[PositiveDuration, ...], BeforeValidator(_split)]
+Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+Count = Annotated[int, BeforeValidator(_not_a_boolean), Field(gt=0)]
+Ratio = Annotated[float, BeforeValidator(_not_a_boolean), Field(ge=0, le=1)]
+Factor = Annotated[float, BeforeValidator(_not_a_boolean), Field(ge=1, le=1000)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(_split)]
+Ports = Annotated[tuple[Annotated[range, PlainValidator(_ports)], ...], BeforeValidator(_split_at_commas)]
+MasterKeys = Annotated[
+    tuple[Annotated[SecretBytes, PlainValidator(_master_key)], ...], BeforeValidator(_split)
+]
+Dsn = Annotated[SecretStr, AfterValidator(_dsn)]
+ListenAddress = Annotated[Address | None, BeforeValidator(_address)]
+AbsolutePath = Annotated[Path | None, BeforeValidator(_path), AfterValidator(_absolute)]
+HeaderValue = Annotated[str, AfterValidator(_header_value)]

@@ -1,0 +1,26 @@
+"""The master key of an embedded set-up, made at its first start."""
+
+import base64
+import os
+import secrets
+from pathlib import Path
+
+KEY_BYTES = 32
+
+
+def ensure_key_file(path: Path) -> str:
+    """Return the master key in `path`: base64 of 32 bytes; made, readable for its owner only, if it is not there.
+
+    Raises:
+        OSError: The file can be neither read nor made.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode("ascii")
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(key + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return key

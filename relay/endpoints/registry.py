@@ -1,0 +1,113 @@
+"""The endpoints in memory: a cache of the database that is never older than the events it is asked about."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import accumulate
+from uuid import UUID
+
+from relay.endpoints.endpoint import Endpoint
+from relay.endpoints.rows import EndpointRows
+from relay.store.session import Session
+
+
+@dataclass(slots=True)
+class _Subscriptions:
+    """Which endpoints ask for which pattern of which tenant, and the answers given before."""
+
+    by_pattern: dict[tuple[str, str], set[UUID]] = field(default_factory=dict)
+    answers: dict[tuple[str, str], tuple[UUID, ...]] = field(default_factory=dict)
+
+    def add(self, endpoint: Endpoint) -> None:
+        for pattern in endpoint.event_types:
+            self.by_pattern.setdefault((endpoint.tenant, pattern), set()).add(endpoint.id)
+
+    def remove(self, endpoint: Endpoint) -> None:
+        for pattern in endpoint.event_types:
+            subscribed = self.by_pattern.get((endpoint.tenant, pattern), set())
+            subscribed.discard(endpoint.id)
+            if not subscribed:
+                self.by_pattern.pop((endpoint.tenant, pattern), None)
+
+    def of(self, tenant: str, event_type: str) -> tuple[UUID, ...]:
+        answer = self.answers.get((tenant, event_type))
+        if answer is None:
+            found = {i for p in patterns_of(event_type) for i in self.by_pattern.get((tenant, p), ())}
+            answer = tuple(sorted(found))
+            if len(self.answers) >= _MOST_ANSWERS:
+                self.answers.clear()  # event types are few; a stranger who makes them up must not fill the memory
+            self.answers[tenant, event_type] = answer
+        return answer
+
+
+_MOST_ANSWERS = 10_000
+
+
+def patterns_of(event_type: str) -> tuple[str, ...]:
+    """Return every pattern that takes events of this type: itself, `prefix.*` of each depth above it, and `*`."""
+    parts = event_type.split(".")
+    prefixes = accumulate(parts[:-1], lambda head, part: f"{head}.{part}")
+    return ("*", event_type, *(f"{prefix}.*" for prefix in prefixes))
+
+
+class Registry:
+    """What is known of the endpoints; refreshed before any event is fanned out that came after a change."""
+
+    def __init__(self, rows: EndpointRows) -> None:
+        self._rows = rows
+        self._endpoints: dict[UUID, Endpoint] = {}
+        self._subscriptions = _Subscriptions()
+        self.version = 0
+
+    def __len__(self) -> int:
+        return len(self._endpoints)
+
+    def get(self, endpoint_id: UUID) -> Endpoint | None:
+        """Return an endpoint, or None if it was removed or never there."""
+        return self._endpoints.get(endpoint_id)
+
+    @property
+    def longest_timeout(self) -> float:
+        """Seconds that an attempt may take at most, over all endpoints."""
+        return max((e.timeout for e in self._endpoints.values()), default=0.0)
+
+    def match(self, *, tenant: str, event_type: str, only: UUID | None) -> tuple[UUID, ...]:
+        """Return the endpoints that an event goes to, in the order of their ids.
+
+        Args:
+            tenant: The event's; endpoints of another one never get it.
+            event_type: The event's.
+            only: The one endpoint that it was addressed to, whatever that subscribes to.
+        """
+        if only is None:
+            return self._subscriptions.of(tenant, event_type)
+        endpoint = self._endpoints.get(only)
+        return () if endpoint is None or endpoint.tenant != tenant else (only,)
+
+    async def refresh(self, session: Session) -> frozenset[UUID]:
+        """Read what changed since the last time; returns the endpoints that did.
+
+        Raises:
+            DatabaseAway: As of any statement. What was known stays.
+        """
+        changes = await self._rows.read(session, known=self.version)
+        if changes.is_whole:
+            changed = frozenset(self._endpoints) | frozenset(e.id for e in changes.endpoints)
+            self._endpoints, self._subscriptions = {}, _Subscriptions()
+        else:
+            changed = frozenset(changes.removed) | frozenset(e.id for e in changes.endpoints)
+        self._forget(changed)
+        self._learn(changes.endpoints)
+        self.version = changes.version
+        return changed
+
+    def _forget(self, ids: Iterable[UUID]) -> None:
+        for endpoint_id in ids:
+            known = self._endpoints.pop(endpoint_id, None)
+            if known is not None:
+                self._subscriptions.remove(known)
+
+    def _learn(self, endpoints: Iterable[Endpoint]) -> None:
+        for endpoint in endpoints:
+            self._endpoints[endpoint.id] = endpoint
+            self._subscriptions.add(endpoint)
+        self._subscriptions.answers.clear()

@@ -1,0 +1,129 @@
+"""Rows of the registry turned into endpoints."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from relay.endpoints.endpoint import Endpoint
+from relay.http.headers import InvalidHeader, check_headers
+from relay.http.signature import InvalidSecret, Secret, SignatureFormat, parse_secret
+from relay.model import Schedule
+from relay.store.secrets import CannotOpen, SecretBox
+from relay.store.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What an endpoint has where its row says nothing."""
+
+    timeout: float
+    max_in_flight: int
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What a reading of the registry brought.
+
+    Attributes:
+        is_whole: These are all endpoints, not only the changed ones.
+    """
+
+    version: int
+    is_whole: bool
+    endpoints: tuple[Endpoint, ...]
+    removed: tuple[UUID, ...]
+
+
+class EndpointRows:
+    """Reads endpoints from the database.
+
+    Args:
+        defaults: For what a row leaves open.
+        secrets: Opens sealed secrets.
+        refuse_url: Why a URL can never be called, or None.
+    """
+
+    def __init__(
+        self, *, defaults: Defaults, secrets: SecretBox, refuse_url: Callable[[str], str | None]
+    ) -> None:
+        self._defaults = defaults
+        self._secrets = secrets
+        self._refuse_url = refuse_url
+
+    def change(self, *, defaults: Defaults, refuse_url: Callable[[str], str | None]) -> None:
+        """Read with other rules from now on."""
+        self._defaults = defaults
+        self._refuse_url = refuse_url
+
+    async def read(self, session: Session, *, known: int) -> Changes:
+        """Read what changed after version `known`, or everything where that cannot be told apart."""
+        head = await session.fetch_row("registry_version")
+        assert head is not None  # noqa: S101 - the migration puts the one row there
+        since = 0 if head["reload_from"] > known else known
+        pauses = {row["tenant"] for row in await session.fetch("registry_pauses")}
+        rows = await session.fetch("registry_load", since)
+        present = [row for row in rows if row["id"] is not None]
+        return Changes(
+            version=rows[0]["registry_version"],
+            is_whole=since == 0,
+            endpoints=tuple(self._endpoint(row, pauses) for row in present if not row["removed"]),
+            removed=tuple(row["id"] for row in present if row["removed"]),
+        )
+
+    def _endpoint(self, row: asyncpg.Record, pauses: set[str | None]) -> Endpoint:
+        secrets, trouble = self._open(row)
+        headers, bad_header = _headers(row["headers"])
+        defaults = self._defaults
+        return Endpoint(
+            id=row["id"],
+            url=row["url"],
+            tenant=row["tenant"],
+            event_types=tuple(row["event_types"]),
+            headers=headers,
+            signature=SignatureFormat(row["signature"]),
+            secrets=secrets,
+            timeout=row["timeout"] or defaults.timeout,
+            max_in_flight=min(row["max_in_flight"] or defaults.max_in_flight, defaults.max_in_flight),
+            schedule=_schedule(row["retry_schedule"], defaults.schedule),
+            store_response_body=row["store_response_body"],
+            hold=_hold(row, pauses) or trouble,
+            refusal=self._refuse_url(row["url"]) or bad_header,
+        )
+
+    def _open(self, row: asyncpg.Record) -> tuple[tuple[Secret, ...], str | None]:
+        """Return the secrets, or why nothing can be signed for this endpoint."""
+        sealed = list(zip(row["sealed"] or (), row["key_ids"] or (), strict=True))
+        if not sealed:
+            return (), "secret_missing"
+        try:
+            texts = [self._secrets.open(data, key_id, endpoint_id=row["id"]) for data, key_id in sealed]
+            return tuple(parse_secret(text) for text in texts), None
+        except (CannotOpen, InvalidSecret):
+            return (), "secret_unreadable"
+
+
+def _hold(row: asyncpg.Record, pauses: set[str | None]) -> str | None:
+    if row["state"] != "active":
+        return f"endpoint_{row['state']}"
+    if None in pauses or row["tenant"] in pauses:
+        return "sending_paused"
+    return None
+
+
+def _headers(text: str) -> tuple[tuple[tuple[str, str], ...], str | None]:
+    """Return the checked headers, or why they can never be sent."""
+    try:
+        return check_headers(orjson.loads(text)), None
+    except (InvalidHeader, ValueError) as error:
+        return (), str(error)
+
+
+def _schedule(delays: list[float] | None, default: Schedule) -> Schedule:
+    if delays is None:
+        return default
+    return replace(default, delays=tuple(timedelta(seconds=delay) for delay in delays))

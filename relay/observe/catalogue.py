@@ -1,0 +1,252 @@
+"""Every event that Relay logs, with its level, its keys and its meaning; the reference is made from it."""
+
+from dataclasses import dataclass
+
+COMMON_KEYS: dict[str, str] = {
+    "event_id": "the event's id, the one that receivers see",
+    "event_type": "the event's type",
+    "endpoint_id": "the endpoint's id",
+    "attempt": "which attempt of the delivery this was, from 1",
+    "status_code": "the HTTP status that came back",
+    "duration_ms": "how long it took, in milliseconds",
+    "error": "a short code of what went wrong, always from a fixed list",
+    "detail": "what went wrong, in words, for the operator",
+    "next_attempt_at": "when the next attempt is due, ISO 8601 in UTC",
+    "url": "a URL without its userinfo, query and fragment",
+    "exception": "the traceback, on several lines in one string",
+}
+"""Keys that any event may have; they mean the same everywhere."""
+
+KEYS: dict[str, str] = {
+    "bindir": "where PostgreSQL's programs are",
+    "changed": "the keys whose value changed",
+    "count": "how many there were",
+    "data_dir": "where the embedded database keeps its files",
+    "deliveries": "how many deliveries",
+    "endpoints": "how many endpoints",
+    "events": "how many events",
+    "in_flight": "how many requests were in flight",
+    "instance_id": "the id of this relay or of the one it is about",
+    "lag_ms": "how late the event loop was, in milliseconds",
+    "logger": "the name of the library's logger",
+    "message": "what the library said",
+    "needs_restart": "the changed keys that a restart alone applies",
+    "part": "the part of Relay that it happened in",
+    "pid": "the process id",
+    "port": "the TCP port",
+    "problems": "everything that is wrong, one sentence each",
+    "reason": "why, always from a fixed list",
+    "retry_in_ms": "how long until it is tried again, in milliseconds",
+    "tenant": "the tenant",
+    "unfinished": "how many were still in flight when the drain ended",
+    "uptime_s": "how long the process ran, in seconds",
+    "version": "the version of Relay, or of the schema",
+    "waited_ms": "how long it lasted, in milliseconds",
+}
+"""Keys of particular events."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """One kind of log line."""
+
+    name: str
+    level: str
+    meaning: str
+    keys: tuple[str, ...] = ()
+
+
+CATALOGUE: tuple[LogEvent, ...] = (
+    LogEvent("relay.starting", "info", "The process has read its configuration.", ("version", "pid")),
+    LogEvent(
+        "relay.started",
+        "info",
+        "Everything is ready: database reached, schema right, endpoints read.",
+        ("version", "pid", "instance_id", "endpoints"),
+    ),
+    LogEvent(
+        "relay.active",
+        "info",
+        "This relay is the one that works on the database.",
+        ("instance_id", "waited_ms"),
+    ),
+    LogEvent(
+        "relay.standby",
+        "info",
+        "Another relay works on the database; this one waits.",
+        ("instance_id", "pid"),
+    ),
+    LogEvent(
+        "relay.draining",
+        "info",
+        "A stop was asked for; what is in flight may finish.",
+        ("in_flight", "reason"),
+    ),
+    LogEvent(
+        "relay.stopped",
+        "info",
+        "The process ends; what did not finish is due at once for the next start.",
+        ("unfinished", "uptime_s", "reason"),
+    ),
+    LogEvent(
+        "relay.failed",
+        "error",
+        "The process cannot go on and ends.",
+        ("part", "reason"),
+    ),
+    LogEvent(
+        "event.fanned_out",
+        "info",
+        "The deliveries of an event were made.",
+        ("event_id", "event_type", "tenant", "deliveries", "events"),
+    ),
+    LogEvent(
+        "event.unrouted",
+        "info",
+        "No endpoint subscribes to this event.",
+        ("event_id", "event_type", "tenant"),
+    ),
+    LogEvent(
+        "event.cancelled",
+        "info",
+        "An event was withdrawn by its application before any delivery was made.",
+        ("event_id", "event_type"),
+    ),
+    LogEvent(
+        "event.unprocessable",
+        "error",
+        "An event cannot be fanned out whatever is tried; it ended dead.",
+        ("event_id", "event_type", "tenant", "reason"),
+    ),
+    LogEvent(
+        "delivery.delivered",
+        "info",
+        "The endpoint answered with a 2xx.",
+        ("event_id", "event_type", "endpoint_id", "attempt", "status_code", "duration_ms"),
+    ),
+    LogEvent(
+        "attempt.failed",
+        "warning",
+        "An attempt failed; the delivery will be tried again.",
+        ("event_id", "event_type", "endpoint_id", "attempt", "status_code", "duration_ms", "next_attempt_at"),
+    ),
+    LogEvent(
+        "delivery.dead",
+        "error",
+        "A delivery was given up and waits for a person.",
+        ("event_id", "event_type", "endpoint_id", "attempt", "status_code", "duration_ms", "reason"),
+    ),
+    LogEvent(
+        "delivery.held",
+        "info",
+        "A delivery waits for its endpoint, or for an earlier event of its key.",
+        ("event_id", "event_type", "endpoint_id", "attempt", "reason"),
+    ),
+    LogEvent(
+        "delivery.released",
+        "info",
+        "An attempt did not count, since the fault was Relay's own; the delivery is due again.",
+        ("event_id", "event_type", "endpoint_id", "attempt", "reason", "count", "next_attempt_at"),
+    ),
+    LogEvent(
+        "delivery.cancelled",
+        "info",
+        "A delivery was withdrawn by its application.",
+        ("event_id", "event_type", "endpoint_id"),
+    ),
+    LogEvent(
+        "delivery.failed_internally",
+        "error",
+        "A defect in Relay broke an attempt; the fault is ours, so the attempt does not count.",
+        ("event_id", "endpoint_id", "exception"),
+    ),
+    LogEvent(
+        "attempt.unrecordable",
+        "error",
+        "The database refused the log of an attempt for what is in it; the outcome is written without it.",
+        ("event_id", "endpoint_id", "attempt"),
+    ),
+    LogEvent(
+        "endpoint.disabled",
+        "warning",
+        "Relay stopped sending to an endpoint until a person resumes it.",
+        ("endpoint_id", "url", "reason"),
+    ),
+    LogEvent(
+        "claim.lost",
+        "warning",
+        "An outcome came too late: the delivery had been claimed again, so only the attempt was logged.",
+        ("event_id", "endpoint_id", "attempt", "count"),
+    ),
+    LogEvent(
+        "leases.returned",
+        "info",
+        "Deliveries that a vanished relay had claimed, or this one before, are due again.",
+        ("deliveries", "waited_ms"),
+    ),
+    LogEvent(
+        "database.lost",
+        "error",
+        "The database cannot be used; outcomes are kept in memory and it is tried again.",
+        ("part", "retry_in_ms"),
+    ),
+    LogEvent("database.restored", "info", "The database can be used again.", ("part", "waited_ms")),
+    LogEvent("schema.migrated", "info", "A migration was applied.", ("version", "duration_ms")),
+    LogEvent("config.reloaded", "info", "A new configuration is in force.", ("changed", "needs_restart")),
+    LogEvent(
+        "config.rejected",
+        "error",
+        "The new configuration is wrong; the old one stays in force.",
+        ("problems",),
+    ),
+    LogEvent(
+        "loop.stalled",
+        "warning",
+        "The event loop did not turn for a while: the machine is overloaded or something blocks.",
+        ("lag_ms",),
+    ),
+    LogEvent(
+        "library.logged",
+        "warning",
+        "A library logged something, at this level or a higher one.",
+        ("logger", "message"),
+    ),
+    LogEvent(
+        "embedded.started",
+        "info",
+        "The embedded PostgreSQL runs.",
+        ("data_dir", "bindir", "pid", "port", "version"),
+    ),
+    LogEvent("embedded.stopped", "info", "The embedded PostgreSQL has stopped.", ("data_dir", "pid")),
+)
+
+_HEAD = """\
+# Log events
+
+Made from `relay/observe/catalogue.py` by `python -m relay.observe.catalogue`; a test compares the two.
+
+Relay writes one JSON object a line to stdout: `timestamp` (ISO 8601 in UTC, milliseconds), `level`, `event`,
+then the keys of that event. On a terminal the same is written for people; in the journal each line has its
+priority. There is never a payload, a secret, or the query of a URL in it.
+"""
+
+
+def render() -> str:
+    """Return the text of `docs/reference/logs.md`."""
+    parts = [_HEAD, "## Events", *(_section(event) for event in CATALOGUE), "## Keys", _table(KEYS)]
+    parts += ["Any event may also have these, and they mean the same everywhere:", _table(COMMON_KEYS)]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _section(event: LogEvent) -> str:
+    keys = ", ".join(f"`{key}`" for key in event.keys) or "none of its own"
+    return f"### `{event.name}`\n\n{event.meaning} Level `{event.level}`. Keys: {keys}."
+
+
+def _table(keys: dict[str, str]) -> str:
+    rows = "\n".join(f"| `{key}` | {meaning} |" for key, meaning in sorted(keys.items()))
+    return f"| key | meaning |\n|---|---|\n{rows}"
+
+
+if __name__ == "__main__":
+    print(render(), end="")  # noqa: T201 - this is the program that prints it

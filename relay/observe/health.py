@@ -1,0 +1,51 @@
+"""`/healthz` and `/readyz`, on a listener of their own."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from relay.config_values import Address
+
+
+class HealthServer:
+    """Answers probes: alive while the loop turns, ready while `readiness` finds nothing against it.
+
+    Args:
+        address: Where to listen.
+        readiness: Returns what stands against being ready, empty when nothing does.
+    """
+
+    def __init__(self, *, address: Address, readiness: Callable[[], list[str]]) -> None:
+        self._address = address
+        self._readiness = readiness
+        self._runner: web.AppRunner | None = None
+        self.port = address.port
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: The address is taken, or not this machine's.
+        """
+        app = web.Application(client_max_size=1024)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._address.host, self._address.port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        against = self._readiness()
+        if against:
+            return web.json_response({"status": "not ready", "reasons": against}, status=503)
+        return web.json_response({"status": "ready"})

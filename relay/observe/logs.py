@@ -1,0 +1,92 @@
+"""Logging for the whole process: structlog to one stream, and the libraries' own logging to the same."""
+
+import logging
+import os
+from typing import BinaryIO, Literal, cast
+from weakref import WeakSet
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from relay.observe.log_lines import Renderer, complete, pretty_renderer, render_for_journal, render_json
+from relay.observe.log_output import Output, Stream, descriptor_of, is_journal, is_terminal, standard_output
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["auto", "json", "pretty"]
+
+_output = Output()
+_loggers: WeakSet[object] = WeakSet()
+
+
+def configure(level: Level = "info", fmt: Format = "auto", stream: Stream | None = None) -> None:
+    """Send log lines of at least this level to the stream; may be called again, as at a reload.
+
+    Args:
+        level: The least level that is written.
+        fmt: "json", "pretty", or "auto": pretty on a terminal and JSON elsewhere.
+        stream: A binary stream, or a text stream over one; stdout by default.
+    """
+    stream = stream or standard_output()
+    _output.open(stream)
+    least = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, complete, _renderer(fmt, stream)],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=structlog.BytesLoggerFactory(file=cast("BinaryIO", _output)),
+        cache_logger_on_first_use=True,
+    )
+    for logger in _loggers:
+        vars(logger).pop("bind", None)  # what structlog cached on first use, made for the settings before
+    _take_over_library_logging(least)
+
+
+def get_logger() -> FilteringBoundLogger:
+    """Return a logger that follows `configure`, also when that is called later or again.
+
+    What its `bind` returns keeps the settings of that moment.
+    """
+    logger = structlog.get_logger()
+    _loggers.add(logger)
+    return cast("FilteringBoundLogger", logger)
+
+
+def lines_dropped() -> int:
+    """Return how many lines the stream did not take since the process began."""
+    return _output.dropped
+
+
+class LibraryHandler(logging.Handler):
+    """Hands on what libraries log with the standard library as `library.logged`."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the record; a message that cannot be put together goes to stderr, as logging does it."""
+        try:
+            _log_library(record)
+        except Exception:  # noqa: BLE001 - a library's log call must not fail
+            self.handleError(record)
+
+
+log = get_logger()
+
+
+def _log_library(record: logging.LogRecord) -> None:
+    level = max(logging.WARNING, min(record.levelno // 10 * 10, logging.CRITICAL))
+    log.log(
+        level, "library.logged", logger=record.name, message=record.getMessage(), exc_info=record.exc_info
+    )
+
+
+def _take_over_library_logging(least: int) -> None:
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each, LibraryHandler)]:
+        root.removeHandler(handler)
+    root.addHandler(LibraryHandler())
+    root.setLevel(max(least, logging.WARNING))
+
+
+def _renderer(fmt: Format, stream: Stream) -> Renderer:
+    descriptor = descriptor_of(stream)
+    terminal = is_terminal(descriptor)
+    if fmt == "pretty" or (fmt == "auto" and terminal):
+        return pretty_renderer(colors=terminal and not os.environ.get("NO_COLOR"))
+    return render_for_journal if is_journal(descriptor, os.environ) else render_json

@@ -1,0 +1,37 @@
+"""What the two stages that start deliveries share."""
+
+from dataclasses import dataclass
+
+from relay.endpoints.registry import Registry
+from relay.pipeline.dispatcher import Dispatcher
+from relay.pipeline.due import DueTimes
+from relay.pipeline.slots import Slots
+from relay.store.clock import DatabaseClock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The parts that fan-out and scheduler work with.
+
+    Attributes:
+        instance: Who we are.
+        registry: Knows the endpoints.
+        slots: Tell how much may be taken.
+        dispatcher: Gets the claims.
+        clock: The database's.
+        due: When which endpoint has work.
+        lease: Seconds that a claim is good for, beyond the longest time-out of an endpoint.
+    """
+
+    instance: int
+    registry: Registry
+    slots: Slots
+    dispatcher: Dispatcher
+    clock: DatabaseClock
+    due: DueTimes
+    lease: float
+
+    @property
+    def claim_seconds(self) -> float:
+        """How long a claim made now is good for."""
+        return self.lease + self.registry.longest_timeout

@@ -1,0 +1,130 @@
+"""Turns committed events into deliveries: look, match, write, hand on."""
+
+import asyncio
+import time
+from collections import deque
+from uuid import UUID
+
+import asyncpg
+
+from relay.observe.logs import get_logger
+from relay.pipeline.cursor import FreshCursor
+from relay.pipeline.desk import Desk
+from relay.pipeline.plan import MOST_DELIVERIES, Plan, Share, plan, share_of
+from relay.store.session import DATA_ERRORS, DatabaseAway, Session
+
+log = get_logger()
+
+PAGE = 500
+
+
+class FanOut:
+    """Reads fresh events and writes their deliveries, leasing at once what there are slots for.
+
+    Args:
+        session: Its own connection.
+        desk: The parts it works with.
+    """
+
+    def __init__(self, session: Session, desk: Desk) -> None:
+        self._session = session
+        self._desk = desk
+        self._cursor = FreshCursor()
+        self.snapshot = "0:0:"
+
+    def start_over(self) -> None:
+        """Read everything with the next look: what was read and not written would else be passed over."""
+        self._cursor = FreshCursor()
+
+    async def step(self) -> int:
+        """Look once and fan out what is new; returns how many events that was.
+
+        Raises:
+            DatabaseAway: Nothing is known of what was under way; start over, and release strays.
+        """
+        asked = time.monotonic()
+        rows = await self._session.fetch(
+            "look", *self._cursor.arguments(), PAGE, max(self._desk.slots.free_bytes, 0)
+        )
+        self._desk.clock.heard(rows[0]["database_time"], asked=asked)
+        self.snapshot = rows[0]["snapshot"]
+        if rows[0]["registry_version"] > self._desk.registry.version:
+            for endpoint_id in await self._desk.registry.refresh(self._session):
+                self._desk.due.note(endpoint_id, 0.0)
+        fresh = [row for row in rows if row["seq"] is not None]
+        self._cursor.took(self.snapshot, [(int(row["xid"]), row["seq"]) for row in fresh], page=PAGE)
+        await self._fan_out(fresh)
+        return len(fresh)
+
+    async def _fan_out(self, rows: list[asyncpg.Record]) -> None:
+        """Write the deliveries of these events, as many statements as it takes."""
+        waiting = deque((row, row["after_endpoint"]) for row in rows)
+        while waiting:
+            shares: list[Share] = []
+            room = MOST_DELIVERIES
+            while waiting and room > 0:
+                row, after = waiting.popleft()
+                share = share_of(row, self._desk.registry, after=after, most=room)
+                shares.append(share)
+                room -= len(share.endpoint_ids)
+                if not share.is_finished:
+                    waiting.appendleft((row, share.endpoint_ids[-1]))
+                    break
+            await self._write(shares)
+            await asyncio.sleep(0)
+
+    async def _write(self, shares: list[Share]) -> None:
+        """Write these shares; a data error is narrowed down by halves to the one event, which ends visibly."""
+        try:
+            planned = plan(shares, self._desk.registry, self._desk.slots, now=self._desk.clock.now())
+            await self._commit(planned)
+        except (*DATA_ERRORS, ValueError, TypeError) as error:
+            if len(shares) > 1:
+                middle = len(shares) // 2
+                await self._write(shares[:middle])
+                await self._write(shares[middle:])
+            else:
+                await self._set_aside(shares[0], error)
+
+    async def _commit(self, planned: Plan) -> None:
+        """Write a plan and start what it made ours."""
+        lease = self._desk.claim_seconds
+        ours: set[tuple[int, UUID]] = set()
+        try:
+            rows = await self._session.fetch(
+                "fan_out", *planned.arguments(instance=self._desk.instance, lease=lease)
+            )
+            ours = {(row["event_seq"], row["endpoint_id"]) for row in rows}
+        finally:
+            for key in planned.claims.keys() - ours:
+                self._desk.slots.give_back(key)
+        self._desk.dispatcher.dispatch(planned.claims[key] for key in planned.claims if key in ours)
+        now = self._desk.clock.now()
+        for _, endpoint_id, _, leased, not_before in planned.deliveries:
+            if not leased:
+                self._desk.due.note(endpoint_id, 0.0 if not_before is None else not_before - now)
+        for share in planned.shares:
+            _tell(share)
+
+    async def _set_aside(self, share: Share, error: Exception) -> None:
+        """End the one event that cannot be fanned out, where people see it."""
+        detail = f"{type(error).__name__}: {error}"[:500]
+        log.error("event.unprocessable", event_id=str(share.row["event_id"]), detail=detail)
+        aside = Share(row=share.row, ended="unprocessable", detail=detail)
+        try:
+            await self._commit(Plan(shares=[aside]))
+        except DATA_ERRORS as again:
+            raise DatabaseAway(f"{type(again).__name__}: {again}") from again
+
+
+def _tell(share: Share) -> None:
+    if share.row["event_id"] is None or share.ended == "unprocessable":
+        return
+    about = {"event_id": str(share.row["event_id"]), "event_type": share.row["event_type"]}
+    match share.ended:
+        case "no_subscription":
+            log.info("event.unrouted", **about, tenant=share.row["tenant"])
+        case "cancelled":
+            log.info("event.cancelled", **about)
+        case _:
+            log.info("event.fanned_out", **about, deliveries=len(share.endpoint_ids))

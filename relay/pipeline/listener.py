@@ -1,0 +1,125 @@
+"""Waking up: NOTIFY as a hint, polling as the guarantee.
+
+Applications' commits send a NOTIFY only while the relay says that it sleeps. Going to sleep therefore has an order:
+raise the flag, look, go on looking until every transaction that may have missed the flag has ended (but no longer than
+a second: polling finds a slower one), then wait.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+import asyncpg
+
+from relay.pipeline.cursor import parse_snapshot
+from relay.store.session import Session
+
+CHANNEL = "relay_wake"
+ARMED_FOR = 20.0
+"""Seconds that the flag stays up by itself; so a relay that died costs applications nothing for long."""
+RENEWED_AFTER = 10.0
+LONGEST_SETTLING = 1.0
+BUSY_LOOKS = 10
+"""After so many looks in a row that found something, commits need not notify any more."""
+SHORTEST_REST = 0.002
+"""Seconds between two looks that find nothing: a flood of notifications must not become a flood of looks."""
+
+
+class Listener:
+    """Hears notifications on a session that something else keeps alive."""
+
+    def __init__(self) -> None:
+        self.woken = asyncio.Event()
+        self.notifications = 0
+
+    async def listen(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Listen on this connection; whatever was missed while there was none is looked for."""
+        await connection.add_listener(CHANNEL, self._heard)
+        self.woken.set()
+
+    def _heard(self, *_: Any) -> None:
+        self.notifications += 1
+        self.woken.set()
+
+
+class Rest:
+    """Decides how the fan-out waits when it found nothing.
+
+    Args:
+        session: The fan-out's own.
+        listener: Hears notifications.
+        poll_interval: Longest wait in seconds.
+        listen: Whether to ask for notifications at all.
+    """
+
+    def __init__(self, *, session: Session, listener: Listener, poll_interval: float, listen: bool) -> None:
+        self._session = session
+        self._listener = listener
+        self._poll_interval = poll_interval
+        self._listen = listen
+        self._armed_at: float | None = None
+        self._settling_until: float | None = None
+        self._settled_at: int | None = None
+        self._busy = 0
+
+    async def found_work(self) -> None:
+        """Note a look that found something."""
+        self._busy += 1
+        if self._busy >= BUSY_LOOKS and self._armed_at is not None:
+            self._armed_at = None
+            await self._session.fetch("arm", 0.0)
+
+    def forget(self) -> None:
+        """Note that the session was lost: whether the flag is up is not known."""
+        self._armed_at = None
+
+    async def found_nothing(self, snapshot: str) -> None:
+        """Wait until another look is due.
+
+        Args:
+            snapshot: The one that saw nothing.
+        """
+        self._busy = 0
+        if self._listen and not await self._is_armed():
+            return
+        if self._settling_until is not None and not self._has_settled(snapshot):
+            await self._wait(0.005)
+            return
+        await self._wait(self._poll_interval)
+
+    async def _is_armed(self) -> bool:
+        """Raise the flag if it is due; False if it was down, so that the next look comes after it."""
+        now = time.monotonic()
+        if self._armed_at is not None and now - self._armed_at < RENEWED_AFTER:
+            return True
+        was_up = self._armed_at is not None and now - self._armed_at < ARMED_FOR - 1.0
+        await self._session.fetch("arm", ARMED_FOR)
+        self._armed_at = now
+        if not was_up:
+            self._settling_until = now + LONGEST_SETTLING
+            self._settled_at = None
+        return was_up
+
+    def _has_settled(self, snapshot: str) -> bool:
+        """Say whether everything that was in progress when the flag went up has ended."""
+        xmin, xmax, _ = parse_snapshot(snapshot)
+        if self._settled_at is None:
+            self._settled_at = xmax
+        is_late = self._settling_until is not None and time.monotonic() > self._settling_until
+        if xmin >= self._settled_at or is_late:
+            self._settling_until = None
+            return True
+        return False
+
+    async def _wait(self, limit: float) -> None:
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(limit):
+                await self._listener.woken.wait()
+        except TimeoutError:
+            if time.monotonic() - started < limit / 2:
+                raise
+        self._listener.woken.clear()
+        rested = time.monotonic() - started
+        if rested < SHORTEST_REST:
+            await asyncio.sleep(SHORTEST_REST - rested)

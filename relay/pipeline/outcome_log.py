@@ -1,0 +1,70 @@
+"""The log lines that tell what became of a claim, written once it is committed."""
+
+import random
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+from relay.model import Attempt, Cancelled, Dead, Delivered, Failure, Released, Response, Result, Retrying
+from relay.observe.logs import get_logger
+
+log = get_logger()
+
+
+class OutcomeLog:
+    """Writes one line a result.
+
+    Args:
+        sample_success: Share of the delivered deliveries that get their line.
+    """
+
+    def __init__(self, *, sample_success: float) -> None:
+        self.sample_success = sample_success
+
+    def write(self, result: Result, *, is_stale: bool) -> None:
+        """Tell of one committed result; a stale one changed nothing but the log."""
+        about = _about(result)
+        if is_stale:
+            log.warning("claim.lost", **about)
+            return
+        match result.outcome:
+            case Delivered():
+                if self.sample_success >= 1.0 or random.random() < self.sample_success:  # noqa: S311 - a sample
+                    log.info("delivery.delivered", **about)
+            case Retrying(delay=delay):
+                next_at = datetime.fromtimestamp(result.ended_at + delay, UTC)
+                log.warning(
+                    "attempt.failed", **about, next_attempt_at=next_at.isoformat(timespec="milliseconds")
+                )
+            case Dead(reason=reason):
+                log.error("delivery.dead", **about, reason=reason)
+            case Cancelled():
+                log.info("delivery.cancelled", **about)
+            case Released():
+                log.info("delivery.released", **about)
+            case _:
+                assert_never(result.outcome)
+
+
+def _about(result: Result) -> dict[str, Any]:
+    event = result.claim.event
+    about: dict[str, Any] = {
+        "event_id": None if event is None else str(event.id),
+        "event_type": None if event is None else event.event_type,
+        "endpoint_id": str(result.claim.endpoint_id),
+    }
+    if result.attempt is not None:
+        about |= _of_attempt(result.attempt)
+    return about
+
+
+def _of_attempt(attempt: Attempt) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "attempt": attempt.number,
+        "duration_ms": round((attempt.ended_at - attempt.started_at) * 1000),
+    }
+    match attempt.answer:
+        case Response(status=status):
+            about["status_code"] = status
+        case Failure(code=code, message=message):
+            about |= {"error": code, "detail": message}
+    return about

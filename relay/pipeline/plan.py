@@ -1,0 +1,111 @@
+"""What a page of fresh events becomes: which deliveries, which of them at once, and what ends here."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from relay.endpoints.registry import Registry
+from relay.model import Claim
+from relay.pipeline.rows import event_of
+from relay.pipeline.slots import Key, Slots
+
+MOST_DELIVERIES = 5000
+"""In one statement; an event for more endpoints keeps its fresh row with how far it got."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """One fresh event's part of a statement: its deliveries up to some endpoint, or its end.
+
+    Attributes:
+        row: The event, as the statement `look` returned it.
+        endpoint_ids: In the order of their ids.
+        is_finished: No endpoint is left after these.
+        ended: Why the event ends here without deliveries, if it does.
+        detail: What to tell about that.
+    """
+
+    row: asyncpg.Record
+    endpoint_ids: tuple[UUID, ...] = ()
+    is_finished: bool = True
+    ended: str | None = None
+    detail: str | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """The arguments of one run of the statement `fan_out`, and the claims that it will make ours.
+
+    Slots for the claims are taken; whoever drops a plan gives them back.
+    """
+
+    shares: list[Share]
+    claims: dict[Key, Claim] = field(default_factory=dict)
+    deliveries: list[tuple[int, UUID, int, bool, float | None]] = field(default_factory=list)
+
+    def arguments(self, *, instance: int, lease: float) -> tuple[Any, ...]:
+        """Return the arguments of the statement `fan_out`."""
+        shares, born = self.shares, self.deliveries
+        ended = [share for share in shares if share.ended is not None]
+        return (
+            [share.row["xid"] for share in shares],
+            [share.row["seq"] for share in shares],
+            [share.is_finished for share in shares],
+            [share.endpoint_ids[-1] if share.endpoint_ids else None for share in shares],
+            *([delivery[column] for delivery in born] for column in range(5)),
+            instance,
+            lease,
+            [share.row["seq"] for share in ended],
+            [share.ended for share in ended],
+            [share.detail for share in ended],
+        )
+
+
+def share_of(row: asyncpg.Record, registry: Registry, *, after: UUID | None, most: int) -> Share:
+    """Return what of an event fits into a statement that has room for `most` more deliveries.
+
+    Args:
+        row: The event, as the statement `look` returned it.
+        registry: Knows who subscribes.
+        after: The event was fanned out up to this endpoint before.
+        most: At least 1.
+    """
+    if row["event_id"] is None:
+        return Share(row=row)  # deleted before it was fanned out: only the fresh row is left to go
+    if row["cancelled"]:
+        return Share(row=row, ended="cancelled")
+    wanted = registry.match(tenant=row["tenant"], event_type=row["event_type"], only=row["endpoint_id"])
+    if not wanted:
+        return Share(row=row, ended="no_subscription")
+    if after is not None:
+        wanted = tuple(endpoint_id for endpoint_id in wanted if endpoint_id > after)
+    return Share(row=row, endpoint_ids=wanted[:most], is_finished=len(wanted) <= most)
+
+
+def plan(shares: list[Share], registry: Registry, slots: Slots, *, now: float) -> Plan:
+    """Decide for each delivery whether it is leased at once, and take the slots of those that are."""
+    result = Plan(shares=shares)
+    for share in shares:
+        row = share.row
+        not_before = row["deliver_at"] if (row["deliver_at"] or 0.0) > now else None
+        # An event whose body was over the look's budget is only written down; it comes with a later claim.
+        event = event_of(row, row["seq"]) if row["complete"] and not_before is None else None
+        for endpoint_id in share.endpoint_ids:
+            endpoint = registry.get(endpoint_id)
+            leased = (
+                event is not None
+                and endpoint is not None
+                and endpoint.hold is None
+                and slots.room(endpoint) > 0
+                and slots.free_bytes >= row["size"]
+                and slots.take((row["seq"], endpoint_id), row["size"])
+            )
+            if leased:
+                claim = Claim(
+                    event_seq=row["seq"], endpoint_id=endpoint_id, event=event, number=1, size=row["size"]
+                )
+                result.claims[claim.key] = claim
+            result.deliveries.append((row["seq"], endpoint_id, row["size"], leased, not_before))
+    return result

@@ -1,0 +1,160 @@
+"""Writes results to the database in batches, and only then gives their slots back."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from uuid import UUID
+
+import asyncpg
+
+from relay.model import Dead, Failure, Released, Result, Retrying
+from relay.observe.logs import get_logger
+from relay.pipeline.batch import columns
+from relay.pipeline.outcome_log import OutcomeLog
+from relay.pipeline.slots import Slots
+from relay.store.session import DATA_ERRORS, DatabaseAway, Session
+from relay.store.watch import Backoff
+
+log = get_logger()
+
+MOST_A_BATCH = 500
+LINGER = 0.003
+"""Seconds that a batch waits for company."""
+LOCKED_PAUSE = 0.05
+"""Seconds until an outcome is offered again whose delivery somebody else held locked."""
+
+
+class Recorder:
+    """Takes results without waiting and commits them; they are kept until the database has them.
+
+    Args:
+        session: The recorder's own connection.
+        instance: Who we are, for the fence.
+        slots: Get the slot of each recorded claim back.
+        outcome_log: Tells people of each.
+        note_due: Called with endpoint and delay when a delivery waits for its time.
+        backoff: Pauses between tries while the database is away.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        instance: int,
+        slots: Slots,
+        outcome_log: OutcomeLog,
+        note_due: Callable[[UUID, float], None],
+        backoff: Backoff,
+    ) -> None:
+        self._session = session
+        self._instance = instance
+        self._slots = slots
+        self._outcome_log = outcome_log
+        self._note_due = note_due
+        self._backoff = backoff
+        self._queue: deque[Result] = deque()
+        self._to_disable: dict[UUID, str] = {}
+        self._arrived = asyncio.Event()
+        self._last_one = asyncio.Event()
+        self._caught_up = asyncio.Event()
+        self._caught_up.set()
+
+    def put(self, result: Result) -> None:
+        """Take one result, to be recorded within milliseconds while the database is there."""
+        self._queue.append(result)
+        self._arrived.set()
+
+    def finish(self) -> None:
+        """Say that no more results will come: `run` ends when all are recorded."""
+        self._last_one.set()
+        self._arrived.set()
+
+    async def caught_up(self) -> None:
+        """Wait while outcomes are stuck: what they tell must be known before their leases are claimed again."""
+        await self._caught_up.wait()
+
+    async def run(self) -> None:
+        """Record until `finish` was called and nothing is left."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            if len(self._queue) < MOST_A_BATCH and not self._last_one.is_set():
+                await asyncio.sleep(LINGER)
+            while self._queue or self._to_disable:
+                await self._flush()
+            if self._last_one.is_set():
+                return
+
+    async def _flush(self) -> None:
+        """Write one batch; what could not be written goes back to the head of the queue."""
+        pieces = [[self._queue.popleft() for _ in range(min(len(self._queue), MOST_A_BATCH))]]
+        try:
+            while pieces:
+                pieces[-1:] = await self._write(pieces[-1])
+            await self._disable_endpoints()
+        except (DatabaseAway, asyncpg.PostgresError) as error:
+            self._queue.extendleft(result for piece in pieces for result in reversed(piece))
+            self._caught_up.clear()
+            await self._backoff.failed(error)
+            return
+        self._backoff.succeeded()
+        self._caught_up.set()
+
+    async def _write(self, batch: list[Result]) -> list[list[Result]]:
+        """Record a batch; returns what is left to write: nothing, or the halves of one with a bad row in it."""
+        if not batch:
+            return []
+        try:
+            rows = await self._session.fetch("record", *columns(batch, self._instance))
+        except DATA_ERRORS as error:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                return [batch[middle:], batch[:middle]]
+            return [[_without_answer(batch[0], error)]]
+        marks = {(row["event_seq"], row["endpoint_id"]): row["what"] for row in rows}
+        postponed = [result for result in batch if marks.get(result.claim.key) == "postponed"]
+        for result in batch:
+            if marks.get(result.claim.key) != "postponed":
+                self._settle(result, is_stale=marks.get(result.claim.key) == "stale")
+        if postponed:
+            self._queue.extend(postponed)
+            await asyncio.sleep(LOCKED_PAUSE if len(postponed) == len(batch) else 0)
+        return []
+
+    def _settle(self, result: Result, *, is_stale: bool) -> None:
+        """The outcome is committed: tell people, tell the scheduler, and give the slot back."""
+        self._slots.give_back(result.claim.key)
+        self._outcome_log.write(result, is_stale=is_stale)
+        if is_stale:
+            return
+        match result.outcome:
+            case Retrying(delay=delay) | Released(delay=delay):
+                self._note_due(result.claim.endpoint_id, delay)
+            case Dead(reason=reason, disables_endpoint=True):
+                self._to_disable[result.claim.endpoint_id] = reason
+            case _:
+                pass
+
+    async def _disable_endpoints(self) -> None:
+        for endpoint_id, reason in tuple(self._to_disable.items()):
+            rows = await self._session.fetch("disable_endpoint", endpoint_id, reason)
+            del self._to_disable[endpoint_id]
+            if rows:
+                log.warning("endpoint.disabled", endpoint_id=str(endpoint_id), reason=reason)
+
+
+def _without_answer(result: Result, error: asyncpg.PostgresError) -> Result:
+    """Return the result with a log row the database cannot refuse, so that it does not come round for ever.
+
+    Raises:
+        DatabaseAway: It was refused in that form already, so the trouble is not in the row.
+    """
+    message = "what came back could not be stored"
+    attempt = result.attempt
+    if attempt is None or attempt.answer == Failure(code="protocol", message=message):
+        raise DatabaseAway(f"{type(error).__name__}: {error}") from error
+    event_id = None if result.claim.event is None else str(result.claim.event.id)
+    log.error("attempt.unrecordable", event_id=event_id, error=str(error))
+    bare = replace(attempt, url="", request_headers="{}", answer=Failure(code="protocol", message=message))
+    return replace(result, attempt=bare)

@@ -1,0 +1,109 @@
+"""The loops of the pipeline: one step after another while this relay is active, through losses of the database."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+
+from relay.observe.logs import get_logger
+from relay.pipeline.fanout import FanOut
+from relay.pipeline.listener import Rest
+from relay.pipeline.recorder import Recorder
+from relay.pipeline.scheduler import Scheduler
+from relay.store.session import DatabaseAway
+from relay.store.watch import Backoff
+
+log = get_logger()
+
+Step = Callable[[], Awaitable[None]]
+
+
+async def either(*events: asyncio.Event) -> None:
+    """Wait until one of the events is set."""
+    if any(event.is_set() for event in events):
+        return
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+class Rounds:
+    """Repeats a step until it is asked to stop; a step under way is never cut off.
+
+    Args:
+        active: Set while this relay may start something.
+        stop: Set when it is to end.
+    """
+
+    def __init__(self, *, active: asyncio.Event, stop: asyncio.Event) -> None:
+        self._active = active
+        self._stop = stop
+
+    async def repeat(self, step: Step, *, after_loss: Callable[[], None], backoff: Backoff) -> None:
+        """Repeat `step`; after a failed one call `after_loss` and pause."""
+        while True:
+            await either(self._active, self._stop)
+            if self._stop.is_set():
+                return
+            try:
+                await step()
+                backoff.succeeded()
+            except (DatabaseAway, asyncpg.PostgresError) as error:
+                after_loss()
+                await backoff.failed(error)
+
+
+class FanOutRound:
+    """One round of the fan-out: look, fan out, or rest."""
+
+    def __init__(self, *, fanout: FanOut, rest: Rest) -> None:
+        self._fanout = fanout
+        self._rest = rest
+        self.is_idle = False
+        self.first_look = asyncio.Event()
+
+    async def step(self) -> None:
+        """Fan out what is new; if nothing is, wait for a wake-up or the poll."""
+        found = await self._fanout.step()
+        self.first_look.set()
+        self.is_idle = found == 0
+        if found:
+            await self._rest.found_work()
+        else:
+            await self._rest.found_nothing(self._fanout.snapshot)
+
+
+class ClaimRound:
+    """One round of the scheduler: claim what is due, or wait until something is."""
+
+    def __init__(
+        self,
+        *,
+        scheduler: Scheduler,
+        recorder: Recorder,
+        wake: asyncio.Event,
+        delay: Callable[[], float | None],
+    ) -> None:
+        self._scheduler = scheduler
+        self._recorder = recorder
+        self._wake = wake
+        self._delay = delay
+        self.is_idle = False
+
+    async def step(self) -> None:
+        """Claim once; if there is no more to claim, wait for a due time, a free slot, or news."""
+        await self._recorder.caught_up()
+        self._wake.clear()
+        if await self._scheduler.step():
+            return
+        delay = self._delay()
+        self.is_idle = delay is None or delay > 0
+        try:
+            async with asyncio.timeout(delay):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self.is_idle = False

@@ -1,0 +1,153 @@
+"""Claims deliveries whose time has come, for the endpoints that have room."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from relay.model import Claim
+from relay.observe.logs import get_logger
+from relay.pipeline.desk import Desk
+from relay.pipeline.rows import claim_of
+from relay.store.session import Session
+
+log = get_logger()
+
+MOST_A_CLAIM = 500
+
+
+class Scheduler:
+    """Claims what is due and hands it to the dispatcher.
+
+    Args:
+        session: Its own connection.
+        desk: The parts it works with.
+    """
+
+    def __init__(self, session: Session, desk: Desk) -> None:
+        self._session = session
+        self._desk = desk
+        self._waiting: dict[UUID, None] = {}
+        self._strays_suspected = False
+        self._claiming = asyncio.Lock()
+
+    def suspect_strays(self) -> None:
+        """Note that a reply was lost: deliveries may be leased to us that are not in hand."""
+        self._strays_suspected = True
+
+    async def step(self) -> bool:
+        """Claim once; returns whether it is worth to ask again at once.
+
+        Raises:
+            DatabaseAway: Nothing is known of what was under way.
+        """
+        async with self._claiming:
+            if self._strays_suspected:
+                await self._release_strays()
+            self._waiting.update(dict.fromkeys(self._desk.due.take_due()))
+            rooms = await self._rooms()
+            if not rooms or self._desk.slots.free_bytes == 0:
+                return False
+            return await self._claim(rooms)
+
+    async def survey(self, session: Session) -> None:
+        """Ask the database which endpoints have scheduled work, for what memory may have missed.
+
+        Args:
+            session: One that the claims do not wait behind.
+
+        Raises:
+            DatabaseAway: As of any statement.
+        """
+        for row in await session.fetch("due_endpoints"):
+            self._desk.due.note(row["endpoint_id"], row["due_in"])
+
+    async def _rooms(self) -> dict[UUID, int]:
+        """Return how many deliveries to claim for each endpoint with due work."""
+        rooms: dict[UUID, int] = {}
+        left = min(self._desk.slots.free, MOST_A_CLAIM)
+        unknown: list[UUID] = []
+        for endpoint_id in tuple(self._waiting):
+            if left <= 0:
+                break
+            endpoint = self._desk.registry.get(endpoint_id)
+            if endpoint is None:
+                unknown.append(endpoint_id)
+            elif endpoint.hold is not None:
+                del self._waiting[endpoint_id]  # its resumption is noted as due
+            elif room := min(self._desk.slots.room(endpoint), left):
+                del self._waiting[endpoint_id]
+                rooms[endpoint_id] = room
+                left -= room
+        if unknown:
+            await self._end_unknown(unknown)
+        return rooms
+
+    async def _claim(self, rooms: dict[UUID, int]) -> bool:
+        asked = time.monotonic()
+        lease = self._desk.claim_seconds
+        self._desk.slots.reserve(rooms)
+        try:
+            rows = await self._session.fetch(
+                "claim_due",
+                list(rooms),
+                list(rooms.values()),
+                self._desk.instance,
+                lease,
+                self._desk.slots.free_bytes,
+            )
+        except BaseException:
+            self._waiting.update(dict.fromkeys(rooms))
+            raise
+        finally:
+            self._desk.slots.unreserve(rooms)
+        self._desk.clock.heard(rows[0]["database_time"], asked=asked)
+        claims = self._take(rows)
+        self._desk.dispatcher.dispatch(claims)
+        return self._look_ahead(rows, rooms, Counter(claim.endpoint_id for claim in claims))
+
+    def _take(self, rows: Sequence[asyncpg.Record]) -> list[Claim]:
+        claims = [claim_of(row) for row in rows if row["event_seq"] is not None]
+        # In hand already: its lease ran out before its outcome could be recorded. One of them is enough.
+        return [claim for claim in claims if self._desk.slots.take(claim.key, claim.size)]
+
+    def _look_ahead(
+        self, rows: Sequence[asyncpg.Record], rooms: dict[UUID, int], claimed: Counter[UUID]
+    ) -> bool:
+        """Note when each endpoint is due next; returns whether some may have more due now."""
+        for row in rows:
+            if row["event_seq"] is not None:
+                continue
+            endpoint_id = row["endpoint_id"]
+            if row["found"] >= rooms[endpoint_id] or row["found"] > claimed[endpoint_id]:
+                self._waiting[endpoint_id] = None
+            elif row["next_due_in"] is not None:
+                self._desk.due.note(endpoint_id, row["next_due_in"])
+        return bool(self._waiting) and bool(claimed)
+
+    async def _release_strays(self) -> None:
+        keys = self._desk.slots.keys()
+        rows = await self._session.fetch(
+            "release_strays", self._desk.instance, [key[0] for key in keys], [key[1] for key in keys]
+        )
+        self._strays_suspected = False
+        for row in rows:
+            self._desk.due.note(row["endpoint_id"], 0.0)
+
+    async def _end_unknown(self, endpoint_ids: list[UUID]) -> None:
+        """End deliveries whose endpoint is not there, as many as one statement takes; the rest comes round again."""
+        rows = await self._session.fetch("end_unknown", endpoint_ids)
+        for row in rows:
+            log.error(
+                "delivery.dead",
+                event_id=str(row["event_id"]),
+                event_type=row["event_type"],
+                endpoint_id=str(row["endpoint_id"]),
+                reason="endpoint_removed",
+            )
+        if not rows:
+            for endpoint_id in endpoint_ids:
+                self._waiting.pop(endpoint_id, None)

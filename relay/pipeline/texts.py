@@ -1,0 +1,31 @@
+"""What strangers sent, as text that any row can store and any log may show."""
+
+import re
+from collections.abc import Iterable
+
+import orjson
+
+HIDDEN = "[hidden]"
+_SECRET_NAME = re.compile(r"auth|signature|cookie|token|secret|password|api-?key", re.IGNORECASE)
+
+
+def storable(text: str) -> str:
+    """Return `text` with what PostgreSQL's text type cannot hold written as escapes."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\\x00")
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def body_text(body: bytes) -> str:
+    r"""Return a body as text; bytes that are no UTF-8 become escapes such as `\\xff`."""
+    return body.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+
+
+def headers_json(headers: Iterable[tuple[str, str]]) -> str:
+    """Return headers as a JSON object, with the values of those that carry secrets left out."""
+    shown = {
+        storable(name): HIDDEN if _SECRET_NAME.search(name) else storable(value) for name, value in headers
+    }
+    return orjson.dumps(shown).decode().replace("\\u0000", "\\\\x00")

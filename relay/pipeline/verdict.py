@@ -1,0 +1,113 @@
+"""The rule that turns what came back into an outcome. Pure: the time and the random number are arguments."""
+
+from typing import assert_never
+
+from relay.model import (
+    Answer,
+    Cancelled,
+    Claim,
+    Dead,
+    Delivered,
+    Failure,
+    Outcome,
+    Released,
+    Response,
+    Retrying,
+    Schedule,
+)
+from relay.pipeline.retry_after import retry_after
+from relay.pipeline.schedule import next_delay
+
+GONE = 410
+TOO_MANY_REQUESTS = 429
+LEAST_PAUSE = 60.0
+"""Seconds after a 429 that names no time."""
+OWN_FAULT_PAUSE = 5.0
+"""Seconds until a delivery is tried again that failed by our own fault."""
+MOST_LOST_CLAIMS = 3
+"""A delivery that was in hand at this many ends of the process is not sent again by itself."""
+
+
+def judge(
+    answer: Answer, claim: Claim, schedule: Schedule, *, started: float, ended: float, random: float
+) -> Outcome:
+    """Return what becomes of a delivery after an attempt.
+
+    Args:
+        answer: What came back.
+        claim: The delivery before the attempt.
+        schedule: The endpoint's retry schedule.
+        started: Unix time at which the attempt began.
+        ended: Unix time at which the answer was known.
+        random: Drawn from [0, 1), for the jitter.
+    """
+    match answer:
+        case Response():
+            return _of_response(answer, claim, schedule, started=started, ended=ended, random=random)
+        case Failure(is_own_fault=True):
+            return Released(delay=OWN_FAULT_PAUSE * (0.5 + random))
+        case Failure(is_final=True):
+            return Dead(reason="not_allowed")
+        case Failure():
+            return _again(claim, schedule, started=started, ended=ended, random=random)
+        case _:
+            assert_never(answer)
+
+
+def _of_response(
+    response: Response, claim: Claim, schedule: Schedule, *, started: float, ended: float, random: float
+) -> Outcome:
+    if is_success(response.status):
+        return Delivered()
+    wish = response.headers.get("webhook-delivery", "").strip().lower()
+    if wish in {"abort", "disable"}:
+        return Dead(reason="aborted", disables_endpoint=wish == "disable")
+    if response.status == GONE:
+        return Dead(reason="gone", disables_endpoint=True)
+    asked = retry_after(response.headers.get("retry-after"), now=ended)
+    if response.status == TOO_MANY_REQUESTS and asked <= 0:
+        asked = LEAST_PAUSE
+    return _again(claim, schedule, started=started, ended=ended, random=random, not_before=asked)
+
+
+def _again(
+    claim: Claim,
+    schedule: Schedule,
+    *,
+    started: float,
+    ended: float,
+    random: float,
+    not_before: float = 0.0,
+) -> Outcome:
+    window_start = started if claim.window_started_at is None else claim.window_started_at
+    delay = next_delay(
+        schedule,
+        charged=claim.window_attempts + 1,
+        elapsed=ended - window_start,
+        not_before=not_before,
+        random=random,
+    )
+    return Dead(reason="exhausted") if delay is None else Retrying(delay=delay)
+
+
+def is_success(status: int) -> bool:
+    """Say whether the status means that the endpoint took the event."""
+    return 200 <= status <= 299  # noqa: PLR2004 - the class of RFC 9110, section 15.3
+
+
+def refuse_unsent(claim: Claim, *, now: float) -> Outcome | None:
+    """Return the outcome of a claim that needs no request, or None if it is to be sent.
+
+    Args:
+        claim: The delivery, just claimed.
+        now: Unix time by the database's clock.
+    """
+    if claim.event is None:
+        return Dead(reason="unprocessable")
+    if claim.is_cancelled:
+        return Cancelled()
+    if claim.event.expires_at is not None and claim.event.expires_at <= now:
+        return Dead(reason="expired")
+    if claim.lost >= MOST_LOST_CLAIMS:
+        return Dead(reason="quarantined")
+    return None

@@ -1,0 +1,119 @@
+"""This process among the relays of its database: one is active, the others wait to take over."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from relay import __version__
+from relay.observe.logs import get_logger
+from relay.store.processes import ProcessIdentity, is_gone, this_process
+from relay.store.session import DatabaseAway, Session
+from relay.store.watch import Backoff
+
+log = get_logger()
+
+BEAT = 1.0
+"""Seconds between two signs of life."""
+SILENT_FOR = 3.0
+"""Seconds after which an instance that does not hold the lock counts as gone."""
+
+
+class Instance:
+    """Registers this process, tries to become the active relay, and keeps saying that it lives.
+
+    The lock belongs to the session: whoever loses the connection loses it, and starts nothing more until it is back.
+
+    Args:
+        session: A connection of its own, with a time-out of two seconds or less.
+        backoff: Pauses between tries while the database is away.
+        activated: Called whenever this process became active, before anything is started.
+    """
+
+    def __init__(self, *, session: Session, backoff: Backoff, activated: Callable[[], None]) -> None:
+        self._session = session
+        self._backoff = backoff
+        self._activated = activated
+        self._others_settled = False
+        self.active = asyncio.Event()
+        self.standby = asyncio.Event()
+        self.id = 0
+
+    async def register(self) -> None:
+        """Enter this process among the relays.
+
+        Raises:
+            DatabaseAway: As of any statement.
+        """
+        me = this_process()
+        row = await self._session.fetch_row(
+            "instance_register", me.host, me.boot_id, me.pid, me.started, __version__
+        )
+        assert row is not None  # noqa: S101 - an insert returns its row
+        self.id = row["id"]
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            try:
+                await self._beat()
+                self._backoff.succeeded()
+            except DatabaseAway as error:
+                self.active.clear()
+                await self._backoff.failed(error)
+                continue
+            await asyncio.sleep(BEAT)
+
+    async def leave(self) -> None:
+        """Let a standby take over at once."""
+        try:
+            await self._session.fetch("instance_beat", self.id, "stopped")
+            if self.active.is_set():
+                await self._session.fetch("instance_unlock")
+        except DatabaseAway:
+            pass  # the lock goes with the connection, and the row tells by its age
+        self.active.clear()
+
+    async def _beat(self) -> None:
+        was_active = self.active.is_set() and self._session.is_open
+        if not was_active:
+            self.active.clear()
+            row = await self._session.fetch_row("instance_lock")
+            assert row is not None  # noqa: S101 - a select of one value returns a row
+            if not row["is_active"]:
+                await self._session.fetch("instance_beat", self.id, "standby")
+                if not self.standby.is_set():
+                    self.standby.set()
+                    log.info("relay.standby", instance_id=self.id)
+                return
+            self._others_settled = False
+        await self._session.fetch("instance_beat", self.id, "active")
+        if not self._others_settled:
+            await self._return_leases()
+        if not was_active:
+            self.standby.clear()
+            self._activated()
+            self.active.set()
+            log.info("relay.active", instance_id=self.id)
+
+    async def _return_leases(self) -> None:
+        """Return the leases of instances that are gone; those that may live are asked about again."""
+        others = await self._session.fetch("instance_others", self.id)
+        gone = [
+            row["id"]
+            for row in others
+            if row["silent_for"] > SILENT_FOR
+            or is_gone(
+                ProcessIdentity(
+                    host=row["host"], boot_id=row["boot_id"], pid=row["pid"], started=row["process_started"]
+                )
+            )
+        ]
+        if gone:
+            started = time.monotonic()
+            row = await self._session.fetch_row("return_leases", gone)
+            count = 0 if row is None else row["returned"]
+            waited = round((time.monotonic() - started) * 1000)
+            log.info("leases.returned", deliveries=count, waited_ms=waited)
+            if count:
+                self._activated()
+        self._others_settled = len(gone) == len(others)

@@ -1,0 +1,53 @@
+"""Telling processes apart, so that leases of a dead one can be returned at once."""
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessIdentity:
+    """What no two processes share.
+
+    Attributes:
+        host: Name of the machine.
+        boot_id: Of its running kernel, and of the namespace that the pid belongs to.
+        pid: Within that namespace.
+        started: Clock ticks since boot, which tells a recycled pid.
+    """
+
+    host: str
+    boot_id: str
+    pid: int
+    started: str
+
+
+def this_process() -> ProcessIdentity:
+    """Return who we are."""
+    pid = os.getpid()
+    return ProcessIdentity(host=platform.node(), boot_id=_boot_id(), pid=pid, started=_started(pid) or "")
+
+
+def is_gone(process: ProcessIdentity) -> bool:
+    """Say whether a process is proven to have ended; False if it may run where we cannot look."""
+    if process.host != platform.node() or process.boot_id != _boot_id():
+        return False
+    return _started(process.pid) != process.started
+
+
+def _boot_id() -> str:
+    kernel = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    return f"{kernel} {(_PROC / 'self/ns/pid').readlink()}"
+
+
+def _started(pid: int) -> str | None:
+    """Return the start time of a living process; a zombie has ended."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return None
+    fields = text[text.rindex(")") + 2 :].split()
+    return None if fields[0] in {"Z", "X"} else fields[19]

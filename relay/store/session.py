@@ -1,0 +1,176 @@
+"""One long-lived connection to PostgreSQL that comes back after it was lost.
+
+The pipeline uses a handful of these and no pool: a pool's release runs a reset that drops advisory locks and LISTENs,
+and costs as much as a query.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import asyncpg
+
+from relay.store.sql import query
+
+PIPELINE_SETTINGS: Mapping[str, str] = {
+    # An outcome that a server crash forgets makes a duplicate, never a loss.
+    "synchronous_commit": "off",
+    # A statement prepared while its table was small keeps its plan after the table has grown.
+    "plan_cache_mode": "force_custom_plan",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+}
+"""Settings of the sessions that move deliveries."""
+
+CAREFUL_SETTINGS: Mapping[str, str] = {"synchronous_commit": "on"}
+"""Settings of sessions that act for a person: what they report as done has reached the disk."""
+
+
+class DatabaseAway(Exception):  # noqa: N818 - it names a state that passes, as the logs do
+    """The statement did not complete because the connection failed, or took too long.
+
+    Whether it took effect is not known. The session reconnects with its next statement.
+    """
+
+
+T = TypeVar("T")
+
+AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, terminated by an administrator
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TransactionRollbackError,  # serialisation failure, deadlock: asked again, it goes through
+    asyncpg.LockNotAvailableError,
+    asyncpg.InternalClientError,
+)
+"""What PostgreSQL says when the trouble is not the statement's own: it is to be tried again."""
+
+DATA_ERRORS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.RaiseError,
+    asyncpg.ProgramLimitExceededError,
+)
+"""What PostgreSQL says when the trouble is in the values: the same ones will be refused again."""
+
+Setup = Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[None]]
+
+
+class Session:
+    """A connection, opened when it is first needed and again after it broke.
+
+    Statements run one at a time, in the order in which they were asked for. Every one has a limit of `timeout`
+    seconds, after which the connection is given up, so that a half-open one cannot hold its user for ever.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        name: str,
+        settings: Mapping[str, str] = CAREFUL_SETTINGS,
+        timeout: float = 30.0,
+        setup: Setup | None = None,
+    ) -> None:
+        self._dsn = dsn
+        self._settings = {
+            "application_name": f"relay {name}",
+            "tcp_keepalives_idle": "5",
+            "tcp_keepalives_interval": "2",
+            "tcp_keepalives_count": "3",
+            **settings,
+        }
+        self._timeout = timeout
+        self._setup = setup
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._statements: dict[str, asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]] = {}
+        self._lock = asyncio.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is there, as far as is known without asking."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        """Run the statement called `name` and return its rows.
+
+        Raises:
+            DatabaseAway: The connection failed or the limit passed.
+            asyncpg.PostgresError: The server refused the statement.
+        """
+        async with self._lock:
+            return await self._guarded(self._run(name, arguments))
+
+    async def fetch_row(self, name: str, *arguments: object) -> asyncpg.Record | None:
+        """Run the statement called `name` and return its first row; errors as in `fetch`."""
+        rows = await self.fetch(name, *arguments)
+        return rows[0] if rows else None
+
+    async def ping(self, limit: float) -> None:
+        """Ask for a sign of life within `limit` seconds.
+
+        Raises:
+            DatabaseAway: None came.
+        """
+        async with self._lock:
+            await self._guarded(self._ping(limit))
+
+    async def close(self) -> None:
+        """Close the connection politely, or at once if that takes over a second."""
+        connection, self._connection = self._connection, None
+        self._statements.clear()
+        if connection is None or connection.is_closed():
+            return
+        try:
+            await connection.close(timeout=1.0)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection.terminate()
+
+    def terminate(self) -> None:
+        """Give the connection up without a word to the server."""
+        connection, self._connection = self._connection, None
+        self._statements.clear()
+        if connection is not None:
+            connection.terminate()
+
+    async def _guarded(self, work: Awaitable[T]) -> T:
+        """Turn what means "the database is away" into one exception, and give the connection up."""
+        try:
+            return await work
+        except asyncio.CancelledError:
+            # A cancelled statement leaves the protocol in between; a new connection is cheaper than to find out.
+            self.terminate()
+            raise
+        except (OSError, TimeoutError, asyncpg.InterfaceError, *AWAY) as error:
+            self.terminate()
+            raise DatabaseAway(f"{type(error).__name__}: {error}") from error
+
+    async def _run(self, name: str, arguments: tuple[object, ...]) -> list[asyncpg.Record]:
+        connection = await self._connected()
+        statement = self._statements.get(name)
+        if statement is None:
+            statement = await connection.prepare(query(name), timeout=self._timeout)
+            self._statements[name] = statement
+        return await statement.fetch(*arguments, timeout=self._timeout)
+
+    async def _ping(self, limit: float) -> None:
+        connection = await self._connected()
+        await connection.fetchval("select 1", timeout=limit)
+
+    async def _connected(self) -> "asyncpg.Connection[asyncpg.Record]":
+        if self._connection is not None and not self._connection.is_closed():
+            return self._connection
+        self._statements.clear()
+        self._connection = None
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            self._dsn, timeout=10.0, command_timeout=self._timeout, server_settings=dict(self._settings)
+        )
+        if self._setup is not None:
+            try:
+                await self._setup(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+        self._connection = connection
+        return connection

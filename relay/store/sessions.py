@@ -1,0 +1,25 @@
+"""The handful of connections that one relay keeps."""
+
+from relay.store.session import PIPELINE_SETTINGS, Session, Setup
+
+
+class Sessions:
+    """One connection for each kind of work, so that none waits behind another.
+
+    Args:
+        dsn: Where the database is.
+        setup: Run on the listening connection whenever it is made anew.
+    """
+
+    def __init__(self, dsn: str, *, setup: Setup | None) -> None:
+        # Two seconds without an answer are two seconds in which another relay may take over.
+        self.listener = Session(dsn, name="listener", timeout=2.0, setup=setup)
+        self.fan_out = Session(dsn, name="fan-out", settings=PIPELINE_SETTINGS)
+        self.claim = Session(dsn, name="claim", settings=PIPELINE_SETTINGS)
+        self.record = Session(dsn, name="record", settings=PIPELINE_SETTINGS)
+        self.admin = Session(dsn, name="admin")
+
+    async def close(self) -> None:
+        """Close them all."""
+        for session in (self.fan_out, self.claim, self.record, self.admin, self.listener):
+            await session.close()

@@ -1,0 +1,93 @@
+-- Claim what is due, for the endpoints that have room, and tell when each of them is due next.
+--
+-- Endpoint first: with a global order by next_attempt_at a million due rows of one dead endpoint would be walked by
+-- every claim. Returns a row per claimed delivery, and one with null event_seq for each endpoint: how many were found
+-- (more than were claimed, if the budget cut them; as many as there was room, if there may be more) and when the next
+-- is due. `taken` counts the claims since the last recorded one, this one left out: claims lost with their process.
+--
+-- $1 endpoint_ids: endpoints with room
+-- $2 rooms: how many each may still take
+-- $3 instance: who we are
+-- $4 lease: seconds a lease is good for
+-- $5 budget: bytes of payload that may be claimed in all
+with room as materialized (
+  select endpoint_id, room
+  from unnest($1::uuid[], $2::integer[]) as r(endpoint_id, room)
+),
+found as materialized (
+  select d.event_seq, d.endpoint_id, d.size, d.next_attempt_at
+  from room
+  cross join lateral (
+    select event_seq, endpoint_id, size, next_attempt_at
+    from relay.delivery
+    where endpoint_id = room.endpoint_id
+      and next_attempt_at <= now()
+    order by next_attempt_at
+    limit room.room
+    for update skip locked
+  ) as d
+),
+afforded as materialized (
+  select event_seq, endpoint_id
+  from (
+    select *, sum(size) over (order by next_attempt_at, event_seq, endpoint_id rows unbounded preceding) as running
+    from found
+  ) as f
+  where running <= $5::bigint
+),
+claimed as (
+  update relay.delivery d
+  set
+    claim = d.claim + 1,
+    claimed_by = $3::bigint,
+    next_attempt_at = now() + $4::double precision * interval '1 second'
+  from afforded a
+  where d.event_seq = a.event_seq
+    and d.endpoint_id = a.endpoint_id
+  returning d.*
+)
+select
+  d.endpoint_id,
+  d.event_seq,
+  d.claim,
+  d.claim - d.recorded - 1 as taken,
+  d.attempt,
+  d.window_attempt,
+  extract(epoch from d.window_started_at)::double precision as window_started_at,
+  d.trigger_type,
+  d.delivered_before,
+  d.size,
+  extract(epoch from clock_timestamp())::double precision as database_time,
+  o.id as event_id,
+  o.event_type,
+  o.tenant,
+  o.sequence,
+  o.headers::text as headers,
+  o.content_type,
+  o.traceparent,
+  extract(epoch from o.expires_at)::double precision as expires_at,
+  extract(epoch from o.created_at)::double precision as created_at,
+  c.event_id is not null as cancelled,
+  o.payload::text as payload,
+  o.body,
+  null::bigint as found,
+  null::double precision as next_due_in
+from claimed d
+left join relay.outbox o on o.seq = d.event_seq
+left join relay.cancellation c on c.event_id = o.id
+union all
+select
+  room.endpoint_id, null, null, null, null, null, null, null, null, null,
+  extract(epoch from clock_timestamp())::double precision,
+  null, null, null, null, null, null, null, null, null, null, null, null,
+  (select count(*) from found f where f.endpoint_id = room.endpoint_id),
+  extract(epoch from later.next_attempt_at - now())::double precision
+from room
+left join lateral (
+  select next_attempt_at
+  from relay.delivery
+  where endpoint_id = room.endpoint_id
+    and next_attempt_at > now()
+  order by next_attempt_at
+  limit 1
+) as later on true

@@ -1,0 +1,48 @@
+-- How many deliveries match that have not ended well, and what time it is.
+--
+-- $1 state: only this one
+-- $2 endpoint_id: only of this endpoint; null for all
+-- $3 event_type: a type, or a pattern such as invoice.*; null for all
+-- $4 tenant: only of this one; null for all
+-- $5 since: only of events inserted then or later; null for all
+-- $6 until: only of events inserted before; null for all
+-- $7 reason: why it is dead or held; null for all
+-- $8 status_code: of the last attempt; null for all
+with matching as (
+  select
+    d.event_seq,
+    d.endpoint_id,
+    o.id as event_id,
+    case
+      when d.state in ('dead', 'cancelled') then d.state
+      when d.claimed_by is not null and d.next_attempt_at > now() then 'in_flight'
+      when c.event_id is not null then 'cancelled'
+      when d.state = 'held'
+        or e.state in ('paused', 'disabled')
+        or exists (select from relay.pause p where p.tenant is null or p.tenant = e.tenant)
+        or (e.id is not null and not exists (
+          select from relay.endpoint_secret s
+          where s.endpoint_id = e.id and (s.expires_at is null or s.expires_at > now()))) then 'held'
+      else d.state
+    end as state
+  from relay.delivery d
+  join relay.outbox o on o.seq = d.event_seq
+  left join relay.endpoint e on e.id = d.endpoint_id
+  left join relay.cancellation c on c.event_id = o.id
+  where not d.delivered_before
+    and ($2::uuid is null or d.endpoint_id = $2)
+    and (
+      $3::text is null
+      or o.event_type = $3
+      or $3 = '*'
+      or ($3 like '%.*' and starts_with(o.event_type, left($3, -1)))
+    )
+    and ($4::text is null or o.tenant = $4)
+    and ($5::timestamptz is null or o.created_at >= $5)
+    and ($6::timestamptz is null or o.created_at < $6)
+    and ($7::text is null or d.reason = $7)
+    and ($8::integer is null or d.last_status_code = $8)
+)
+select count(*) as number, now() as counted_at
+from matching
+where state = $1::text

@@ -1,0 +1,72 @@
+-- Turn fresh rows into deliveries: some leased to this process at once, the rest due.
+--
+-- A fresh row that somebody else took meanwhile takes its deliveries with it; a delivery that exists already (the reply
+-- to an earlier run of this statement was lost) is left alone. Returns the deliveries that are now leased to us.
+--
+-- $1 xids: fresh rows, with $2 their key, as text
+-- $2 seqs: of the same rows
+-- $3 finished: whether the event is now fanned out whole
+-- $4 after_endpoint: if not, up to which endpoint
+-- $5 event_seqs: the deliveries
+-- $6 endpoint_ids: of the same deliveries
+-- $7 sizes: bytes of the body
+-- $8 leased: whether this process takes it at once
+-- $9 not_before: epoch seconds before which it is not due; null: due now
+-- $10 instance: who we are
+-- $11 lease: seconds a lease is good for
+-- $12 ended_seqs: events that end here
+-- $13 ended_reasons: why
+-- $14 ended_details: what to tell about it
+with given as (
+  select xid::xid8 as xid, seq, finished, after_endpoint
+  from unnest($1::text[], $2::bigint[], $3::boolean[], $4::uuid[]) as g(xid, seq, finished, after_endpoint)
+),
+held as materialized (
+  select f.xid, f.seq, g.finished, g.after_endpoint
+  from given g
+  join relay.fresh f on f.xid = g.xid and f.seq = g.seq
+  for update of f skip locked
+),
+gone as (
+  delete from relay.fresh f
+  using held h
+  where f.xid = h.xid
+    and f.seq = h.seq
+    and h.finished
+),
+kept as (
+  update relay.fresh f
+  set after_endpoint = h.after_endpoint
+  from held h
+  where f.xid = h.xid
+    and f.seq = h.seq
+    and not h.finished
+),
+ended as (
+  insert into relay.unrouted (event_seq, reason, detail)
+  select e.seq, e.reason, e.detail
+  from unnest($12::bigint[], $13::text[], $14::text[]) as e(seq, reason, detail)
+  join held h on h.seq = e.seq
+  on conflict do nothing
+),
+born as (
+  insert into relay.delivery (event_seq, endpoint_id, size, next_attempt_at, claimed_by, claim)
+  select
+    d.seq,
+    d.endpoint_id,
+    d.size,
+    case
+      when d.leased then now() + $11::double precision * interval '1 second'
+      else coalesce(to_timestamp(d.not_before), now())
+    end,
+    case when d.leased then $10::bigint end,
+    case when d.leased then 1 else 0 end
+  from unnest($5::bigint[], $6::uuid[], $7::integer[], $8::boolean[], $9::double precision[])
+    as d(seq, endpoint_id, size, leased, not_before)
+  join held h on h.seq = d.seq
+  on conflict do nothing
+  returning event_seq, endpoint_id, claimed_by
+)
+select event_seq, endpoint_id
+from born
+where claimed_by is not null

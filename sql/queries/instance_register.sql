@@ -1,0 +1,10 @@
+-- Enter this process among the relays; returns its id.
+--
+-- $1 host: name of the machine
+-- $2 boot_id: of its running kernel
+-- $3 pid: of the process
+-- $4 process_started: clock ticks since boot at which it began
+-- $5 version: of the product
+insert into relay.relay_instance (host, boot_id, pid, process_started, version)
+values ($1, $2, $3, $4, $5)
+returning id

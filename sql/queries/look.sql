@@ -1,0 +1,77 @@
+-- What is new in relay.fresh since the last look, by difference of snapshots, with the events themselves.
+--
+-- Two arms: rows of transactions that were in progress at the last look, and everything newer. Rows that are still
+-- invisible belong to transactions in progress now, which the caller keeps for the next look. It never walks the dead
+-- rows below the last snapshot, however long some transaction holds vacuum back.
+-- Relies on: the lower bound of the row comparison being the only one (a second, weaker one makes the scan begin there).
+-- Returns at least one row, with null seq if there is nothing new. A payload comes only while their sum is within the budget.
+--
+-- $1 open_xids: transactions in progress at the last look, as text
+-- $2 open_after: for each, the last seq taken of it (-1: none)
+-- $3 after_xid: go on after this transaction (with $4), as text
+-- $4 after_seq: and this seq of it
+-- $5 snapshot: the snapshot that is being paged; null takes a new one
+-- $6 page: most rows to return
+-- $7 budget: bytes of payload that may be returned
+with s as materialized (
+  select coalesce($5::text::pg_snapshot, pg_current_snapshot()) as snapshot
+),
+page as materialized (
+  select
+    f.xid,
+    f.seq,
+    f.size,
+    f.after_endpoint,
+    sum(f.size) over (order by f.xid, f.seq rows unbounded preceding) as running
+  from s
+  cross join lateral (
+    (select b.xid, b.seq, b.size, b.after_endpoint
+     from unnest($1::text[], $2::bigint[]) as open(xid, after)
+     cross join lateral (
+       select xid, seq, size, after_endpoint
+       from relay.fresh
+       where xid = open.xid::xid8
+         and seq > open.after
+         and pg_visible_in_snapshot(xid, s.snapshot)
+       order by seq
+       limit $6
+     ) as b)
+    union all
+    (select xid, seq, size, after_endpoint
+     from relay.fresh
+     where (xid, seq) > ($3::text::xid8, $4::bigint)
+       and pg_visible_in_snapshot(xid, s.snapshot)
+     order by xid, seq
+     limit $6)
+    limit $6
+  ) as f
+)
+select
+  s.snapshot::text as snapshot,
+  r.version as registry_version,
+  extract(epoch from clock_timestamp())::double precision as database_time,
+  p.xid::text as xid,
+  p.seq,
+  p.size,
+  p.after_endpoint,
+  o.id as event_id,
+  o.event_type,
+  o.tenant,
+  o.sequence,
+  o.endpoint_id,
+  o.headers::text as headers,
+  o.content_type,
+  o.traceparent,
+  extract(epoch from o.deliver_at)::double precision as deliver_at,
+  extract(epoch from o.expires_at)::double precision as expires_at,
+  extract(epoch from o.created_at)::double precision as created_at,
+  c.event_id is not null as cancelled,
+  case when p.running <= $7::bigint then o.payload::text end as payload,
+  case when p.running <= $7::bigint then o.body end as body,
+  p.running <= $7::bigint as complete
+from s
+cross join relay.registry r
+left join page p on true
+left join relay.outbox o on o.seq = p.seq
+left join relay.cancellation c on c.event_id = o.id
+order by p.xid, p.seq

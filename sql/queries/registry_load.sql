@@ -1,0 +1,31 @@
+-- The endpoints changed after a version of the registry (0: all), with their secrets; at least one row.
+--
+-- $1 version: what the reader knows already
+select
+  r.version as registry_version,
+  r.reload_from,
+  e.id,
+  e.url,
+  e.tenant,
+  e.event_types,
+  e.headers::text as headers,
+  e.signature,
+  extract(epoch from e.timeout)::double precision as timeout,
+  e.max_in_flight,
+  (select array_agg(extract(epoch from step)::double precision order by n)
+   from unnest(e.retry_schedule) with ordinality as x(step, n)) as retry_schedule,
+  e.store_response_body,
+  e.state,
+  e.removed_at is not null as removed,
+  s.sealed,
+  s.key_ids
+from relay.registry r
+left join relay.endpoint e on e.revision > $1::bigint
+left join lateral (
+  select
+    array_agg(sealed order by id desc) as sealed,
+    array_agg(key_id order by id desc) as key_ids
+  from relay.endpoint_secret
+  where endpoint_id = e.id
+    and (expires_at is null or expires_at > now())
+) as s on true

@@ -1,0 +1,3 @@
+-- The tenants for which an operator stopped sending; a null tenant stands for everything.
+select tenant
+from relay.pause

@@ -1,0 +1,32 @@
+-- Give back the deliveries that are ours in the table but not in hand, after a reply was lost or a connection broke.
+--
+-- They were never sent under this claim, so the claim counts as recorded. Returns the endpoints that have due work now.
+--
+-- $1 instance: who we are
+-- $2 event_seqs: the deliveries in hand, which stay
+-- $3 endpoint_ids: of the same deliveries
+with stray as materialized (
+  select d.event_seq, d.endpoint_id
+  from relay.delivery d
+  where d.claimed_by = $1::bigint
+    and not exists (
+      select
+      from unnest($2::bigint[], $3::uuid[]) as h(event_seq, endpoint_id)
+      where h.event_seq = d.event_seq
+        and h.endpoint_id = d.endpoint_id
+    )
+  for update skip locked
+),
+released as (
+  update relay.delivery d
+  set
+    claimed_by = null,
+    recorded = d.claim,
+    next_attempt_at = now()
+  from stray s
+  where d.event_seq = s.event_seq
+    and d.endpoint_id = s.endpoint_id
+  returning d.endpoint_id
+)
+select distinct endpoint_id
+from released

@@ -1,0 +1,29 @@
+-- Make the leases of instances that are gone due at once, instead of at their end.
+--
+-- Their claims stay unrecorded: what was in hand when a process died, again and again, is told by the gap.
+-- Returns how many.
+--
+-- $1 instances: ids of instances that are gone
+with lost as materialized (
+  select event_seq, endpoint_id
+  from relay.delivery
+  where claimed_by = any($1::bigint[])
+  for update skip locked
+),
+returned as (
+  update relay.delivery d
+  set
+    claimed_by = null,
+    next_attempt_at = now()
+  from lost l
+  where d.event_seq = l.event_seq
+    and d.endpoint_id = l.endpoint_id
+  returning 1
+),
+stopped as (
+  update relay.relay_instance
+  set state = 'stopped'
+  where id = any($1::bigint[])
+)
+select count(*) as returned
+from returned

@@ -1,0 +1,967 @@
+-- Relay's schema as the migrations leave it, to be read: `make schema` writes it, nothing runs it.
+-- The day partitions of relay.attempt are left out.
+
+-- Name: relay; Type: SCHEMA; Schema: -
+
+CREATE SCHEMA relay;
+
+-- Name: SCHEMA relay; Type: COMMENT; Schema: -
+
+COMMENT ON SCHEMA relay IS 'Transactional outbox: applications insert into relay.outbox, Relay delivers.';
+
+-- Name: cancel(uuid); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.cancel(event_id uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  insert into relay.cancellation (event_id) values (cancel.event_id) on conflict do nothing
+$$;
+
+-- Name: FUNCTION cancel(event_id uuid); Type: COMMENT; Schema: relay
+
+COMMENT ON FUNCTION relay.cancel(event_id uuid) IS 'Withdraws what of an event has not been claimed when the transaction commits.';
+
+-- Name: endpoint_changes(); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.endpoint_changes() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  update relay.registry set version = version + 1 returning version into new.revision;
+  if tg_op = 'UPDATE' then
+    new.updated_at := now();
+    if new.state <> 'disabled' then
+      new.disabled_reason := null;
+    end if;
+  end if;
+  perform pg_notify('relay_wake', '');
+  return new;
+end
+$$;
+
+-- Name: endpoint_secret_changes(); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.endpoint_secret_changes() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  update relay.endpoint set revision = revision
+  where id = case when tg_op = 'DELETE' then old.endpoint_id else new.endpoint_id end;
+  return null;
+end
+$$;
+
+-- Name: endpoint_subscribes(); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.endpoint_subscribes() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  delete from relay.subscription where endpoint_id = new.id;
+  if new.removed_at is null then
+    insert into relay.subscription (tenant, pattern, endpoint_id)
+    select distinct new.tenant, pattern, new.id from unnest(new.event_types) as pattern;
+  end if;
+  return null;
+end
+$$;
+
+-- Name: event_of_dedupe_key(text, text); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.event_of_dedupe_key(of_tenant text, of_key text) RETURNS uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select id from relay.outbox where tenant = of_tenant and dedupe_key = of_key
+$$;
+
+-- Name: FUNCTION event_of_dedupe_key(of_tenant text, of_key text); Type: COMMENT; Schema: relay
+
+COMMENT ON FUNCTION relay.event_of_dedupe_key(of_tenant text, of_key text) IS 'The event that holds a dedupe key; null if none does.';
+
+-- Name: is_pattern_list(text[]); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.is_pattern_list(patterns text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+  select coalesce(bool_and(p ~ '^(\*|[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*(\.\*)?)$' and length(p) <= 255), false)
+  from unnest(patterns) as p
+$_$;
+
+-- Name: make_partitions(integer); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.make_partitions(days integer DEFAULT 14) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '500ms'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+declare
+  day date;
+  name text;
+  made integer := 0;
+begin
+  for day in select generate_series(current_date, current_date + days, interval '1 day')::date loop
+    name := format('attempt_%s', to_char(day, 'YYYYMMDD'));
+    continue when to_regclass('relay.' || name) is not null;
+    begin
+      execute format('create table relay.%I (like relay.attempt including defaults including constraints)', name);
+      execute format(
+        'alter table relay.attempt attach partition relay.%I for values from (%L) to (%L)',
+        name, day::timestamptz, (day + 1)::timestamptz);
+      made := made + 1;
+    exception when lock_not_available or check_violation then
+      raise notice 'partition % not made: %', name, sqlerrm;
+    end;
+  end loop;
+  return made;
+end
+$$;
+
+-- Name: outbox_inserted(); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.outbox_inserted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  largest integer;
+  allowed bigint;
+begin
+  with noted as (
+    insert into relay.fresh (seq, size)
+    select seq, coalesce(octet_length(payload::text), octet_length(body))
+    from inserted
+    returning size
+  )
+  select max(size) into largest from noted;
+  if largest > 16384 then
+    select value into allowed from relay.setting where name = 'max_payload_bytes';
+    if largest > allowed then
+      raise exception using
+        errcode = 'check_violation',
+        message = format('an event of %s bytes is over the limit of %s bytes', largest, allowed),
+        hint = 'Send a reference to the document instead, or raise delivery.max_payload_bytes in Relay''s configuration.';
+    end if;
+  end if;
+  if (select last_value from relay.armed_until) > extract(epoch from clock_timestamp()) then
+    perform pg_notify('relay_wake', '');
+  end if;
+  return null;
+end
+$$;
+
+-- Name: publish(text, json, uuid, text, text, bigint, uuid, json, timestamp with time zone, timestamp with time zone, text, text); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.publish(event_type text, payload json, id uuid DEFAULT NULL::uuid, tenant text DEFAULT ''::text, ordering_key text DEFAULT NULL::text, sequence bigint DEFAULT NULL::bigint, endpoint_id uuid DEFAULT NULL::uuid, headers json DEFAULT NULL::json, deliver_at timestamp with time zone DEFAULT NULL::timestamp with time zone, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, dedupe_key text DEFAULT NULL::text, traceparent text DEFAULT NULL::text) RETURNS uuid
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+  event_id uuid := coalesce(publish.id, gen_random_uuid());
+  first_id uuid;
+begin
+  if publish.dedupe_key is null then
+    insert into relay.outbox (
+      id, event_type, payload, tenant, ordering_key, sequence, endpoint_id, headers,
+      deliver_at, expires_at, traceparent)
+    values (
+      event_id, publish.event_type, publish.payload, publish.tenant, publish.ordering_key, publish.sequence,
+      publish.endpoint_id, publish.headers, publish.deliver_at, publish.expires_at, publish.traceparent);
+    return event_id;
+  end if;
+  insert into relay.outbox (
+    id, event_type, payload, tenant, ordering_key, sequence, endpoint_id, headers,
+    deliver_at, expires_at, dedupe_key, traceparent)
+  values (
+    event_id, publish.event_type, publish.payload, publish.tenant, publish.ordering_key, publish.sequence,
+    publish.endpoint_id, publish.headers, publish.deliver_at, publish.expires_at, publish.dedupe_key,
+    publish.traceparent)
+  on conflict do nothing;
+  if found then
+    return event_id;
+  end if;
+  first_id := relay.event_of_dedupe_key(publish.tenant, publish.dedupe_key);
+  if first_id is null then
+    raise exception using
+      errcode = 'unique_violation',
+      message = format('an event with id %s exists already', event_id),
+      hint = 'Leave id out, or use a new one; to publish at most once, give a dedupe_key.';
+  end if;
+  return first_id;
+end
+$$;
+
+-- Name: FUNCTION publish(event_type text, payload json, id uuid, tenant text, ordering_key text, sequence bigint, endpoint_id uuid, headers json, deliver_at timestamp with time zone, expires_at timestamp with time zone, dedupe_key text, traceparent text); Type: COMMENT; Schema: relay
+
+COMMENT ON FUNCTION relay.publish(event_type text, payload json, id uuid, tenant text, ordering_key text, sequence bigint, endpoint_id uuid, headers json, deliver_at timestamp with time zone, expires_at timestamp with time zone, dedupe_key text, traceparent text) IS 'Inserts one event in the caller''s transaction and returns its id; with a dedupe_key, the first one''s.';
+
+-- Name: publish(text, jsonb, uuid, text, text, bigint, uuid, json, timestamp with time zone, timestamp with time zone, text, text); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.publish(event_type text, payload jsonb, id uuid DEFAULT NULL::uuid, tenant text DEFAULT ''::text, ordering_key text DEFAULT NULL::text, sequence bigint DEFAULT NULL::bigint, endpoint_id uuid DEFAULT NULL::uuid, headers json DEFAULT NULL::json, deliver_at timestamp with time zone DEFAULT NULL::timestamp with time zone, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, dedupe_key text DEFAULT NULL::text, traceparent text DEFAULT NULL::text) RETURNS uuid
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+  select relay.publish($1, $2::text::json, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+$_$;
+
+-- Name: publish(text, text, uuid, text, text, bigint, uuid, json, timestamp with time zone, timestamp with time zone, text, text); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.publish(event_type text, payload text, id uuid DEFAULT NULL::uuid, tenant text DEFAULT ''::text, ordering_key text DEFAULT NULL::text, sequence bigint DEFAULT NULL::bigint, endpoint_id uuid DEFAULT NULL::uuid, headers json DEFAULT NULL::json, deliver_at timestamp with time zone DEFAULT NULL::timestamp with time zone, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, dedupe_key text DEFAULT NULL::text, traceparent text DEFAULT NULL::text) RETURNS uuid
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+  select relay.publish($1, $2::json, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+$_$;
+
+-- Name: refuse(text, text); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.refuse(problem text, cure text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  raise exception using errcode = 'check_violation', message = problem, hint = cure;
+end
+$$;
+
+-- Name: registry_reloads(); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.registry_reloads() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  update relay.registry set version = version + 1, reload_from = version + 1;
+  perform pg_notify('relay_wake', '');
+  return null;
+end
+$$;
+
+-- Name: admin_token; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.admin_token (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text NOT NULL,
+    token_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    tenant text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone
+);
+
+-- Name: armed_until; Type: SEQUENCE; Schema: relay
+
+CREATE SEQUENCE relay.armed_until
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+
+-- Name: attempt; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.attempt (
+    event_seq bigint NOT NULL,
+    endpoint_id uuid NOT NULL,
+    claim integer NOT NULL,
+    attempted_at timestamp with time zone NOT NULL,
+    attempt integer NOT NULL,
+    duration_ms integer NOT NULL,
+    status_code integer,
+    stale boolean NOT NULL,
+    ended boolean NOT NULL,
+    outcome text NOT NULL,
+    trigger_type text NOT NULL,
+    error_code text,
+    error text,
+    url text NOT NULL,
+    request_headers json NOT NULL,
+    response_headers json,
+    response_body text,
+    next_attempt_at timestamp with time zone
+)
+PARTITION BY RANGE (attempted_at);
+
+-- Name: COLUMN attempt.stale; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.attempt.stale IS 'The claim was no longer ours: it happened, and changed nothing.';
+
+-- Name: COLUMN attempt.ended; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.attempt.ended IS 'This attempt ended the delivery.';
+
+-- Name: attempt_default; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.attempt_default (
+    event_seq bigint CONSTRAINT attempt_event_seq_not_null NOT NULL,
+    endpoint_id uuid CONSTRAINT attempt_endpoint_id_not_null NOT NULL,
+    claim integer CONSTRAINT attempt_claim_not_null NOT NULL,
+    attempted_at timestamp with time zone CONSTRAINT attempt_attempted_at_not_null NOT NULL,
+    attempt integer CONSTRAINT attempt_attempt_not_null NOT NULL,
+    duration_ms integer CONSTRAINT attempt_duration_ms_not_null NOT NULL,
+    status_code integer,
+    stale boolean CONSTRAINT attempt_stale_not_null NOT NULL,
+    ended boolean CONSTRAINT attempt_ended_not_null NOT NULL,
+    outcome text CONSTRAINT attempt_outcome_not_null NOT NULL,
+    trigger_type text CONSTRAINT attempt_trigger_type_not_null NOT NULL,
+    error_code text,
+    error text,
+    url text CONSTRAINT attempt_url_not_null NOT NULL,
+    request_headers json CONSTRAINT attempt_request_headers_not_null NOT NULL,
+    response_headers json,
+    response_body text,
+    next_attempt_at timestamp with time zone
+);
+
+-- Name: audit; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.audit (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    object text NOT NULL,
+    detail json
+);
+
+-- Name: audit_id_seq; Type: SEQUENCE; Schema: relay
+
+ALTER TABLE relay.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME relay.audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: cancellation; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.cancellation (
+    event_id uuid NOT NULL,
+    cancelled_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+-- Name: delivery; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.delivery (
+    event_seq bigint NOT NULL,
+    endpoint_id uuid NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    reason text,
+    next_attempt_at timestamp with time zone,
+    claimed_by bigint,
+    claim integer DEFAULT 0 NOT NULL,
+    recorded integer DEFAULT 0 NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    window_attempt integer DEFAULT 0 NOT NULL,
+    window_started_at timestamp with time zone,
+    trigger_type text DEFAULT 'automatic'::text NOT NULL,
+    delivered_before boolean DEFAULT false NOT NULL,
+    size integer NOT NULL,
+    last_status_code integer,
+    last_error_code text,
+    last_error text,
+    ended_at timestamp with time zone,
+    CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'retrying'::text, 'held'::text, 'dead'::text, 'cancelled'::text]))),
+    CONSTRAINT delivery_trigger_type_check CHECK ((trigger_type = ANY (ARRAY['automatic'::text, 'manual'::text, 'replay'::text, 'test'::text]))),
+    CONSTRAINT ended_is_not_scheduled CHECK (((state <> ALL (ARRAY['dead'::text, 'cancelled'::text])) OR (next_attempt_at IS NULL)))
+)
+WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='2000', autovacuum_analyze_scale_factor='0.02', autovacuum_analyze_threshold='5000', autovacuum_vacuum_cost_delay='1');
+
+-- Name: COLUMN delivery.claim; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.delivery.claim IS 'Counts the claims; with the key it is the fence for a late writer.';
+
+-- Name: COLUMN delivery.recorded; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.delivery.recorded IS 'The last claim whose outcome was written; the gap counts lost claims.';
+
+-- Name: COLUMN delivery.attempt; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.delivery.attempt IS 'Attempts charged, over all windows.';
+
+-- Name: COLUMN delivery.window_started_at; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.delivery.window_started_at IS 'First charged attempt of the current retry window.';
+
+-- Name: COLUMN delivery.delivered_before; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.delivery.delivered_before IS 'Sent again on request: delivered already, and stays so.';
+
+-- Name: endpoint; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.endpoint (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    url text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    tenant text DEFAULT ''::text NOT NULL,
+    event_types text[] DEFAULT '{*}'::text[] NOT NULL,
+    headers json DEFAULT '{}'::json NOT NULL,
+    signature text DEFAULT 'both'::text NOT NULL,
+    timeout interval,
+    max_in_flight integer,
+    retry_schedule interval[],
+    store_response_body boolean DEFAULT true NOT NULL,
+    metadata json DEFAULT '{}'::json NOT NULL,
+    state text DEFAULT 'active'::text NOT NULL,
+    disabled_reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    removed_at timestamp with time zone,
+    revision bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT endpoint_max_in_flight_check CHECK ((max_in_flight > 0)),
+    CONSTRAINT endpoint_signature_check CHECK ((signature = ANY (ARRAY['both'::text, 'x-webhook'::text, 'standard'::text]))),
+    CONSTRAINT endpoint_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text, 'disabled'::text]))),
+    CONSTRAINT endpoint_timeout_check CHECK (((timeout > '00:00:00'::interval) AND (timeout <= '00:05:00'::interval))),
+    CONSTRAINT event_types_are_patterns CHECK ((relay.is_pattern_list(event_types) OR relay.refuse(format('event_types %s has an entry that is no pattern'::text, event_types), 'Use an event type such as invoice.paid, a prefix such as invoice.*, or * for everything.'::text))),
+    CONSTRAINT headers_are_an_object CHECK ((json_typeof(headers) = 'object'::text)),
+    CONSTRAINT metadata_is_an_object CHECK ((json_typeof(metadata) = 'object'::text))
+);
+
+-- Name: COLUMN endpoint.removed_at; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.endpoint.removed_at IS 'Removed, and kept for the log; its waiting deliveries end dead.';
+
+-- Name: COLUMN endpoint.revision; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.endpoint.revision IS 'The registry version at which this row was last changed.';
+
+-- Name: endpoint_secret; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.endpoint_secret (
+    id bigint NOT NULL,
+    endpoint_id uuid NOT NULL,
+    sealed bytea NOT NULL,
+    key_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone
+);
+
+-- Name: COLUMN endpoint_secret.key_id; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.endpoint_secret.key_id IS 'The master key that sealed it; null: not encrypted.';
+
+-- Name: fresh; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.fresh (
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    seq bigint NOT NULL,
+    size integer NOT NULL,
+    after_endpoint uuid
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000', autovacuum_analyze_scale_factor='0', autovacuum_analyze_threshold='20000');
+
+-- Name: COLUMN fresh.after_endpoint; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.fresh.after_endpoint IS 'An event for very many endpoints: fanned out up to this one.';
+
+-- Name: outbox; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.outbox (
+    seq bigint NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    event_type text NOT NULL,
+    payload json,
+    body bytea,
+    content_type text,
+    tenant text DEFAULT ''::text NOT NULL,
+    ordering_key text,
+    sequence bigint,
+    endpoint_id uuid,
+    headers json,
+    deliver_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    dedupe_key text,
+    traceparent text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT content_type_with_body CHECK (((content_type IS NULL) OR ((body IS NOT NULL) AND (content_type ~ '^[!#$%&''*+.^_`|~0-9a-zA-Z-]+/[ -~]+$'::text) AND (length(content_type) <= 255)) OR relay.refuse('content_type must be a media type and goes with body only'::text, 'Leave it out for a payload (it is sent as application/json), or give for example text/csv with body.'::text))),
+    CONSTRAINT event_type_is_dotted_name CHECK ((((event_type ~ '^[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*$'::text) AND (length(event_type) <= 255)) OR relay.refuse(format('event_type %L is not a dotted name'::text, "left"(event_type, 100)), 'Use letters, digits, "_" and "-" in parts joined by dots, at most 255 characters, as in invoice.paid.'::text))),
+    CONSTRAINT expires_after_deliver CHECK (((expires_at IS NULL) OR (deliver_at IS NULL) OR (expires_at > deliver_at) OR relay.refuse('expires_at is not after deliver_at, so the event could never be sent'::text, 'Give a later expires_at, or leave it out.'::text))),
+    CONSTRAINT headers_are_an_object CHECK (((headers IS NULL) OR (json_typeof(headers) = 'object'::text) OR relay.refuse('headers must be a JSON object of strings'::text, 'Write for example {"X-Region": "eu"}.'::text))),
+    CONSTRAINT keys_are_short CHECK (((((length(tenant) <= 255) AND (length(ordering_key) <= 255) AND (length(dedupe_key) <= 255)) IS NOT FALSE) OR relay.refuse('tenant, ordering_key and dedupe_key take at most 255 characters'::text, 'Use a hash of a longer key.'::text))),
+    CONSTRAINT payload_or_body CHECK ((((payload IS NULL) <> (body IS NULL)) OR relay.refuse('an event needs exactly one of payload and body'::text, 'Set payload to a JSON text, or body and content_type for what is not JSON.'::text))),
+    CONSTRAINT traceparent_is_w3c CHECK (((traceparent IS NULL) OR (traceparent ~ '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$'::text) OR relay.refuse('traceparent is not a W3C trace context'::text, 'Pass it on as received, or leave it out.'::text)))
+)
+WITH (vacuum_truncate=off, autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_insert_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+-- Name: pause; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.pause (
+    tenant text,
+    paused_at timestamp with time zone DEFAULT now() NOT NULL,
+    paused_by text DEFAULT CURRENT_USER NOT NULL
+);
+
+-- Name: unrouted; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.unrouted (
+    event_seq bigint NOT NULL,
+    reason text NOT NULL,
+    detail text,
+    noted_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT unrouted_reason_check CHECK ((reason = ANY (ARRAY['no_subscription'::text, 'cancelled'::text, 'unprocessable'::text])))
+);
+
+-- Name: delivery_status; Type: VIEW; Schema: relay
+
+CREATE VIEW relay.delivery_status AS
+ SELECT o.id AS event_id,
+    d.endpoint_id,
+    o.event_type,
+    o.tenant,
+        CASE
+            WHEN (d.state = ANY (ARRAY['dead'::text, 'cancelled'::text])) THEN d.state
+            WHEN ((d.claimed_by IS NOT NULL) AND (d.next_attempt_at > now())) THEN 'in_flight'::text
+            WHEN (c.event_id IS NOT NULL) THEN 'cancelled'::text
+            WHEN ((d.state = 'held'::text) OR (hold.reason IS NOT NULL)) THEN 'held'::text
+            ELSE d.state
+        END AS state,
+        CASE
+            WHEN (d.state = ANY (ARRAY['dead'::text, 'cancelled'::text, 'held'::text])) THEN d.reason
+            WHEN (c.event_id IS NOT NULL) THEN NULL::text
+            WHEN (hold.reason IS NOT NULL) THEN hold.reason
+            WHEN ((d.state = 'pending'::text) AND (o.deliver_at > now())) THEN 'deliver_at'::text
+            ELSE NULL::text
+        END AS reason,
+    d.attempt AS attempts,
+    d.last_status_code,
+    COALESCE(d.last_error, d.last_error_code) AS last_error,
+        CASE
+            WHEN (d.claimed_by IS NULL) THEN d.next_attempt_at
+            ELSE NULL::timestamp with time zone
+        END AS next_attempt_at,
+    o.created_at,
+    d.ended_at
+   FROM ((((relay.delivery d
+     LEFT JOIN relay.outbox o ON ((o.seq = d.event_seq)))
+     LEFT JOIN relay.endpoint e ON ((e.id = d.endpoint_id)))
+     LEFT JOIN relay.cancellation c ON ((c.event_id = o.id)))
+     LEFT JOIN LATERAL ( SELECT
+                CASE
+                    WHEN (e.state = 'paused'::text) THEN 'endpoint_paused'::text
+                    WHEN (e.state = 'disabled'::text) THEN 'endpoint_disabled'::text
+                    WHEN (EXISTS ( SELECT
+                       FROM relay.pause p
+                      WHERE ((p.tenant IS NULL) OR (p.tenant = e.tenant)))) THEN 'sending_paused'::text
+                    WHEN (NOT (EXISTS ( SELECT
+                       FROM relay.endpoint_secret s
+                      WHERE ((s.endpoint_id = e.id) AND ((s.expires_at IS NULL) OR (s.expires_at > now())))))) THEN 'secret_missing'::text
+                    ELSE NULL::text
+                END AS reason) hold ON (true))
+  WHERE (NOT d.delivered_before)
+UNION ALL
+ SELECT o.id AS event_id,
+    a.endpoint_id,
+    o.event_type,
+    o.tenant,
+    'delivered'::text AS state,
+    NULL::text AS reason,
+    a.attempt AS attempts,
+    a.status_code AS last_status_code,
+    NULL::text AS last_error,
+    NULL::timestamp with time zone AS next_attempt_at,
+    o.created_at,
+    (a.attempted_at + ((a.duration_ms)::double precision * '00:00:00.001'::interval)) AS ended_at
+   FROM (relay.attempt a
+     JOIN relay.outbox o ON ((o.seq = a.event_seq)))
+  WHERE ((a.outcome = 'delivered'::text) AND a.ended)
+UNION ALL
+ SELECT o.id AS event_id,
+    NULL::uuid AS endpoint_id,
+    o.event_type,
+    o.tenant,
+        CASE
+            WHEN (c.event_id IS NULL) THEN 'pending'::text
+            ELSE 'cancelled'::text
+        END AS state,
+    NULL::text AS reason,
+    0 AS attempts,
+    NULL::integer AS last_status_code,
+    NULL::text AS last_error,
+    o.deliver_at AS next_attempt_at,
+    o.created_at,
+    NULL::timestamp with time zone AS ended_at
+   FROM ((relay.fresh f
+     JOIN relay.outbox o ON ((o.seq = f.seq)))
+     LEFT JOIN relay.cancellation c ON ((c.event_id = o.id)))
+UNION ALL
+ SELECT o.id AS event_id,
+    NULL::uuid AS endpoint_id,
+    o.event_type,
+    o.tenant,
+        CASE u.reason
+            WHEN 'no_subscription'::text THEN 'unrouted'::text
+            WHEN 'unprocessable'::text THEN 'dead'::text
+            ELSE 'cancelled'::text
+        END AS state,
+    u.reason,
+    0 AS attempts,
+    NULL::integer AS last_status_code,
+    u.detail AS last_error,
+    NULL::timestamp with time zone AS next_attempt_at,
+    o.created_at,
+    u.noted_at AS ended_at
+   FROM (relay.unrouted u
+     JOIN relay.outbox o ON ((o.seq = u.event_seq)));
+
+-- Name: backlog; Type: VIEW; Schema: relay
+
+CREATE VIEW relay.backlog AS
+ SELECT state,
+    count(*) AS deliveries,
+    (now() - min(created_at)) AS oldest_age
+   FROM relay.delivery_status
+  WHERE (state = ANY (ARRAY['pending'::text, 'in_flight'::text, 'retrying'::text, 'held'::text, 'dead'::text]))
+  GROUP BY state;
+
+-- Name: delivery_log; Type: VIEW; Schema: relay
+
+CREATE VIEW relay.delivery_log AS
+ SELECT o.id AS event_id,
+    o.event_type,
+    a.endpoint_id,
+    a.url,
+    a.attempt,
+    a.trigger_type,
+    a.stale,
+    a.status_code,
+    a.error_code,
+    a.error,
+    a.request_headers,
+    COALESCE((o.payload)::text, encode(o.body, 'escape'::text)) AS request_body,
+    a.response_headers,
+    a.response_body,
+    a.duration_ms,
+    a.attempted_at,
+    a.next_attempt_at,
+    a.outcome
+   FROM (relay.attempt a
+     LEFT JOIN relay.outbox o ON ((o.seq = a.event_seq)));
+
+-- Name: endpoint_condition; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.endpoint_condition (
+    endpoint_id uuid NOT NULL,
+    breaker text DEFAULT 'closed'::text NOT NULL,
+    paused_until timestamp with time zone,
+    CONSTRAINT endpoint_condition_breaker_check CHECK ((breaker = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text])))
+);
+
+-- Name: endpoint_health; Type: VIEW; Schema: relay
+
+CREATE VIEW relay.endpoint_health AS
+ SELECT e.id AS endpoint_id,
+    e.url,
+        CASE
+            WHEN (e.removed_at IS NOT NULL) THEN 'removed'::text
+            ELSE e.state
+        END AS state,
+    lately.success_ratio,
+    COALESCE(lately.attempts, (0)::bigint) AS attempts,
+    COALESCE(now_waiting.pending, (0)::bigint) AS pending,
+    COALESCE(now_waiting.retrying, (0)::bigint) AS retrying,
+    COALESCE(now_waiting.held, (0)::bigint) AS held,
+    COALESCE(now_waiting.dead, (0)::bigint) AS dead,
+    now_waiting.oldest_waiting,
+    COALESCE(k.breaker, 'closed'::text) AS breaker,
+    k.paused_until
+   FROM (((relay.endpoint e
+     LEFT JOIN relay.endpoint_condition k ON ((k.endpoint_id = e.id)))
+     LEFT JOIN ( SELECT attempt.endpoint_id,
+            count(*) AS attempts,
+            round(((count(*) FILTER (WHERE (attempt.outcome = 'delivered'::text)))::numeric / (count(*))::numeric), 4) AS success_ratio
+           FROM relay.attempt
+          WHERE (attempt.attempted_at > (now() - '00:05:00'::interval))
+          GROUP BY attempt.endpoint_id) lately ON ((lately.endpoint_id = e.id)))
+     LEFT JOIN ( SELECT s.endpoint_id,
+            count(*) FILTER (WHERE (s.state = ANY (ARRAY['pending'::text, 'in_flight'::text]))) AS pending,
+            count(*) FILTER (WHERE (s.state = 'retrying'::text)) AS retrying,
+            count(*) FILTER (WHERE (s.state = 'held'::text)) AS held,
+            count(*) FILTER (WHERE (s.state = 'dead'::text)) AS dead,
+            min(s.created_at) FILTER (WHERE (s.state = ANY (ARRAY['pending'::text, 'in_flight'::text, 'retrying'::text, 'held'::text]))) AS oldest_waiting
+           FROM relay.delivery_status s
+          WHERE (s.state = ANY (ARRAY['pending'::text, 'in_flight'::text, 'retrying'::text, 'held'::text, 'dead'::text]))
+          GROUP BY s.endpoint_id) now_waiting ON ((now_waiting.endpoint_id = e.id)));
+
+-- Name: endpoint_secret_id_seq; Type: SEQUENCE; Schema: relay
+
+ALTER TABLE relay.endpoint_secret ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME relay.endpoint_secret_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: outbox_seq_seq; Type: SEQUENCE; Schema: relay
+
+ALTER TABLE relay.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME relay.outbox_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: registry; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.registry (
+    only_row boolean DEFAULT true NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    reload_from bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT registry_only_row_check CHECK (only_row)
+);
+
+-- Name: COLUMN registry.reload_from; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.registry.reload_from IS 'A reader that knows an older version must read everything anew.';
+
+-- Name: relay_instance; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.relay_instance (
+    id bigint NOT NULL,
+    host text NOT NULL,
+    boot_id text NOT NULL,
+    pid integer NOT NULL,
+    process_started text NOT NULL,
+    version text NOT NULL,
+    state text DEFAULT 'standby'::text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT relay_instance_state_check CHECK ((state = ANY (ARRAY['standby'::text, 'active'::text, 'stopped'::text])))
+);
+
+-- Name: COLUMN relay_instance.process_started; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.relay_instance.process_started IS 'Start time of the process in clock ticks since boot.';
+
+-- Name: relay_instance_id_seq; Type: SEQUENCE; Schema: relay
+
+ALTER TABLE relay.relay_instance ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME relay.relay_instance_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+-- Name: schema_migration; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.schema_migration (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    breaking boolean NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+-- Name: COLUMN schema_migration.breaking; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.schema_migration.breaking IS 'Code that does not know this migration must not run.';
+
+-- Name: setting; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.setting (
+    name text NOT NULL,
+    value bigint NOT NULL
+);
+
+-- Name: TABLE setting; Type: COMMENT; Schema: relay
+
+COMMENT ON TABLE relay.setting IS 'Limits checked at insert; written by the relay from its configuration.';
+
+-- Name: subscription; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.subscription (
+    tenant text NOT NULL,
+    pattern text NOT NULL,
+    endpoint_id uuid NOT NULL
+);
+
+-- Name: attempt_default; Type: TABLE ATTACH; Schema: relay
+
+ALTER TABLE ONLY relay.attempt ATTACH PARTITION relay.attempt_default DEFAULT;
+
+-- Name: admin_token admin_token_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.admin_token
+    ADD CONSTRAINT admin_token_pkey PRIMARY KEY (id);
+
+-- Name: admin_token admin_token_token_hash_key; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.admin_token
+    ADD CONSTRAINT admin_token_token_hash_key UNIQUE (token_hash);
+
+-- Name: attempt attempt_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.attempt
+    ADD CONSTRAINT attempt_pkey PRIMARY KEY (event_seq, endpoint_id, claim, attempted_at);
+
+-- Name: attempt_default attempt_default_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.attempt_default
+    ADD CONSTRAINT attempt_default_pkey PRIMARY KEY (event_seq, endpoint_id, claim, attempted_at);
+
+-- Name: audit audit_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
+
+-- Name: cancellation cancellation_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.cancellation
+    ADD CONSTRAINT cancellation_pkey PRIMARY KEY (event_id);
+
+-- Name: delivery delivery_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.delivery
+    ADD CONSTRAINT delivery_pkey PRIMARY KEY (event_seq, endpoint_id);
+
+-- Name: endpoint_condition endpoint_condition_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.endpoint_condition
+    ADD CONSTRAINT endpoint_condition_pkey PRIMARY KEY (endpoint_id);
+
+-- Name: endpoint endpoint_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.endpoint
+    ADD CONSTRAINT endpoint_pkey PRIMARY KEY (id);
+
+-- Name: endpoint_secret endpoint_secret_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.endpoint_secret
+    ADD CONSTRAINT endpoint_secret_pkey PRIMARY KEY (id);
+
+-- Name: fresh fresh_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.fresh
+    ADD CONSTRAINT fresh_pkey PRIMARY KEY (xid, seq);
+
+-- Name: outbox outbox_id_key; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.outbox
+    ADD CONSTRAINT outbox_id_key UNIQUE (id);
+
+-- Name: outbox outbox_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (seq);
+
+-- Name: pause pause_tenant_key; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.pause
+    ADD CONSTRAINT pause_tenant_key UNIQUE NULLS NOT DISTINCT (tenant);
+
+-- Name: registry registry_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.registry
+    ADD CONSTRAINT registry_pkey PRIMARY KEY (only_row);
+
+-- Name: relay_instance relay_instance_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.relay_instance
+    ADD CONSTRAINT relay_instance_pkey PRIMARY KEY (id);
+
+-- Name: schema_migration schema_migration_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.schema_migration
+    ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);
+
+-- Name: setting setting_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.setting
+    ADD CONSTRAINT setting_pkey PRIMARY KEY (name);
+
+-- Name: subscription subscription_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.subscription
+    ADD CONSTRAINT subscription_pkey PRIMARY KEY (tenant, pattern, endpoint_id);
+
+-- Name: unrouted unrouted_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.unrouted
+    ADD CONSTRAINT unrouted_pkey PRIMARY KEY (event_seq);
+
+-- Name: attempt_time; Type: INDEX; Schema: relay
+
+CREATE INDEX attempt_time ON ONLY relay.attempt USING brin (attempted_at) WITH (pages_per_range='32', autosummarize='on');
+
+-- Name: attempt_default_attempted_at_idx; Type: INDEX; Schema: relay
+
+CREATE INDEX attempt_default_attempted_at_idx ON relay.attempt_default USING brin (attempted_at) WITH (pages_per_range='32', autosummarize='on');
+
+-- Name: delivery_due; Type: INDEX; Schema: relay
+
+CREATE INDEX delivery_due ON relay.delivery USING btree (endpoint_id, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+
+-- Name: endpoint_secret_of; Type: INDEX; Schema: relay
+
+CREATE INDEX endpoint_secret_of ON relay.endpoint_secret USING btree (endpoint_id);
+
+-- Name: outbox_dedupe; Type: INDEX; Schema: relay
+
+CREATE UNIQUE INDEX outbox_dedupe ON relay.outbox USING btree (tenant, dedupe_key) WHERE (dedupe_key IS NOT NULL);
+
+-- Name: subscription_of; Type: INDEX; Schema: relay
+
+CREATE INDEX subscription_of ON relay.subscription USING btree (endpoint_id);
+
+-- Name: attempt_default_attempted_at_idx; Type: INDEX ATTACH; Schema: relay
+
+ALTER INDEX relay.attempt_time ATTACH PARTITION relay.attempt_default_attempted_at_idx;
+
+-- Name: attempt_default_pkey; Type: INDEX ATTACH; Schema: relay
+
+ALTER INDEX relay.attempt_pkey ATTACH PARTITION relay.attempt_default_pkey;
+
+-- Name: endpoint endpoint_changes; Type: TRIGGER; Schema: relay
+
+CREATE TRIGGER endpoint_changes BEFORE INSERT OR UPDATE ON relay.endpoint FOR EACH ROW EXECUTE FUNCTION relay.endpoint_changes();
+
+-- Name: endpoint endpoint_deleted; Type: TRIGGER; Schema: relay
+
+CREATE TRIGGER endpoint_deleted AFTER DELETE OR TRUNCATE ON relay.endpoint FOR EACH STATEMENT EXECUTE FUNCTION relay.registry_reloads();
+
+-- Name: endpoint_secret endpoint_secret_changes; Type: TRIGGER; Schema: relay
+
+CREATE TRIGGER endpoint_secret_changes AFTER INSERT OR DELETE OR UPDATE ON relay.endpoint_secret FOR EACH ROW EXECUTE FUNCTION relay.endpoint_secret_changes();
+
+-- Name: endpoint endpoint_subscribes; Type: TRIGGER; Schema: relay
+
+CREATE TRIGGER endpoint_subscribes AFTER INSERT OR UPDATE OF tenant, event_types, removed_at ON relay.endpoint FOR EACH ROW EXECUTE FUNCTION relay.endpoint_subscribes();
+
+-- Name: outbox outbox_inserted; Type: TRIGGER; Schema: relay
+
+CREATE TRIGGER outbox_inserted AFTER INSERT ON relay.outbox REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION relay.outbox_inserted();
+
+-- Name: pause pause_changes; Type: TRIGGER; Schema: relay
+
+CREATE TRIGGER pause_changes AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON relay.pause FOR EACH STATEMENT EXECUTE FUNCTION relay.registry_reloads();
+
+-- Name: endpoint_condition endpoint_condition_endpoint_id_fkey; Type: FK CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.endpoint_condition
+    ADD CONSTRAINT endpoint_condition_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES relay.endpoint(id) ON DELETE CASCADE;
+
+-- Name: endpoint_secret endpoint_secret_endpoint_id_fkey; Type: FK CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.endpoint_secret
+    ADD CONSTRAINT endpoint_secret_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES relay.endpoint(id) ON DELETE CASCADE;
+
+-- Name: subscription subscription_endpoint_id_fkey; Type: FK CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.subscription
+    ADD CONSTRAINT subscription_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES relay.endpoint(id) ON DELETE CASCADE;
