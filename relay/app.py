@@ -37,6 +37,8 @@ log = get_logger()
 
 LEASE_MARGIN = 30.0
 """Seconds that a lease outlives the longest time-out of an endpoint."""
+IDLE_LOOKS = 3
+IDLE_PAUSE = 0.05
 LAST_WRITE = 5.0
 """Seconds that the recorder gets at the end of a stop, even when the drain is over."""
 
@@ -48,11 +50,15 @@ class Relay:
         settings: The configuration.
         dsn: Where the database is; its schema is up to date.
         stop: Set when it is to drain and end.
+        until_idle: End by itself once nothing is fresh, in hand or due.
     """
 
-    def __init__(self, settings: Settings, *, dsn: str, stop: asyncio.Event) -> None:
+    def __init__(
+        self, settings: Settings, *, dsn: str, stop: asyncio.Event, until_idle: bool = False
+    ) -> None:
         self._settings = settings
         self._stop = stop
+        self._until_idle = until_idle
         self._watch = DatabaseWatch()
         self._listener = Listener()
         self._sessions = Sessions(dsn, setup=self._listener.listen if settings.database.listen else None)
@@ -98,12 +104,6 @@ class Relay:
         self._registry.version = 0  # all endpoints are read again, with the new defaults
         self._listener.woken.set()
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is fresh, in hand or due."""
-        parts_idle = self._fanning.is_idle and self._claiming.is_idle and self._keeping.surveyed.is_set()
-        return parts_idle and self._slots.in_hand == 0
-
     # Start.
 
     async def _introduce(self) -> None:
@@ -146,7 +146,11 @@ class Relay:
         )
         self._fanning = FanOutRound(fanout=self._fanout, rest=self._rest)
         self._claiming = ClaimRound(
-            scheduler=self._scheduler, recorder=self._recorder, wake=self._wake, delay=self._due.delay
+            scheduler=self._scheduler,
+            recorder=self._recorder,
+            wake=self._wake,
+            stop=self._stop,
+            delay=self._due.delay,
         )
         self._keeping = Housekeeping(
             session=self._sessions.admin,
@@ -175,6 +179,8 @@ class Relay:
                 background.create_task(self._keeping.run(), name="housekeeping"),
                 background.create_task(self._say_ready(), name="ready"),
             ]
+            if self._until_idle:
+                chores.append(background.create_task(self._stop_when_idle(), name="until idle"))
             async with self._dispatcher:
                 await self._feed()
                 systemd.stopping()
@@ -208,6 +214,15 @@ class Relay:
         _, late = await asyncio.wait({recording}, timeout=LAST_WRITE)
         for task in late:
             task.cancel()
+
+    async def _stop_when_idle(self) -> None:
+        """Stop once nothing was to do several times in a row: between a look and a claim it only seems so."""
+        quiet = 0
+        while quiet < IDLE_LOOKS:
+            await asyncio.sleep(IDLE_PAUSE)
+            parts_idle = self._fanning.is_idle and self._claiming.is_idle and self._keeping.surveyed.is_set()
+            quiet = quiet + 1 if parts_idle and self._slots.in_hand == 0 else 0
+        self._stop.set()
 
     async def _say_ready(self) -> None:
         """Tell the service manager, once the first poll is done or another relay is found at work."""

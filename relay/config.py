@@ -91,7 +91,7 @@ class Security(_Section):
 
 
 class Metrics(_Section):
-    """`[metrics]`: where /metrics, /healthz and /readyz are served; None = nowhere."""
+    """`[metrics]`: where /healthz and /readyz are served; None = nowhere."""
 
     listen: ListenAddress = Address(host="127.0.0.1", port=9420)
 

@@ -89,7 +89,9 @@ CREATE FUNCTION relay.is_pattern_list(patterns text[]) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
-  select coalesce(bool_and(p ~ '^(\*|[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*(\.\*)?)$' and length(p) <= 255), false)
+  select coalesce(
+    bool_and(p is not null and p ~ '^(\*|[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*(\.\*)?)$' and length(p) <= 255),
+    false)
   from unnest(patterns) as p
 $_$;
 
@@ -140,14 +142,12 @@ begin
     returning size
   )
   select max(size) into largest from noted;
-  if largest > 16384 then
-    select value into allowed from relay.setting where name = 'max_payload_bytes';
-    if largest > allowed then
-      raise exception using
-        errcode = 'check_violation',
-        message = format('an event of %s bytes is over the limit of %s bytes', largest, allowed),
-        hint = 'Send a reference to the document instead, or raise delivery.max_payload_bytes in Relay''s configuration.';
-    end if;
+  select value into allowed from relay.setting where name = 'max_payload_bytes';
+  if largest > allowed then
+    raise exception using
+      errcode = 'check_violation',
+      message = format('an event of %s bytes is over the limit of %s bytes', largest, allowed),
+      hint = 'Send a reference to the document instead, or raise delivery.max_payload_bytes in Relay''s configuration.';
   end if;
   if (select last_value from relay.armed_until) > extract(epoch from clock_timestamp()) then
     perform pg_notify('relay_wake', '');
@@ -548,6 +548,7 @@ CREATE VIEW relay.delivery_status AS
      LEFT JOIN relay.cancellation c ON ((c.event_id = o.id)))
      LEFT JOIN LATERAL ( SELECT
                 CASE
+                    WHEN ((e.id IS NULL) OR (e.removed_at IS NOT NULL)) THEN NULL::text
                     WHEN (e.state = 'paused'::text) THEN 'endpoint_paused'::text
                     WHEN (e.state = 'disabled'::text) THEN 'endpoint_disabled'::text
                     WHEN (EXISTS ( SELECT

@@ -2,27 +2,30 @@
 
 import asyncio
 import functools
-import getpass
 import os
+import pwd
+import re
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
 from relay.config import ConfigError, Settings, load
+from relay.embedded import default_data_dir, running_dsn
 from relay.store.session import Session
 
 OutputFormat = Literal["table", "json", "jsonl"]
 Function = TypeVar("Function", bound=Callable[..., Any])
-Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
+_HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(:[0-9]+)?")
 _NO_DSN = (
-    "database.dsn is not set: give --dsn, set RELAY_DATABASE__DSN, or write it into the configuration file; "
-    'for the embedded PostgreSQL: --dsn "$(relay embedded dsn)"'
+    "database.dsn is not set, and no embedded PostgreSQL runs: give --dsn, set RELAY_DATABASE__DSN, "
+    "or write it into the configuration file"
 )
 
 
@@ -74,7 +77,7 @@ def config_options(command: Function) -> Function:
     return config(dsn(command))
 
 
-def with_access(command: Callable[Concatenate[Access, Parameters], Result]) -> Callable[..., Result]:
+def with_access(command: Callable[..., Result]) -> Callable[..., Result]:
     """Give a command `--config` and `--dsn`, and as its first argument the `Access` that they lead to."""
 
     @functools.wraps(command)
@@ -96,23 +99,35 @@ def load_settings(config: Path | None, dsn: str | None) -> Settings:
 
 
 def required_dsn(settings: Settings) -> str:
-    """Return where the database is.
+    """Return where the database is: the configured one, else the embedded one if it runs.
 
     Raises:
-        ConfigError: The configuration does not say.
+        ConfigError: The configuration does not say, and none runs.
     """
     dsn = settings.database.dsn.get_secret_value()
-    if not dsn:
+    if dsn:
+        _check_hosts(dsn)
+        return dsn
+    embedded = running_dsn(settings.embedded.data_dir or default_data_dir())
+    if embedded is None:
         raise ConfigError((_NO_DSN,))
-    return dsn
+    return embedded
+
+
+def _check_hosts(dsn: str) -> None:
+    """Refuse what the driver would stumble over without a word about the DSN: a port that is no number."""
+    hosts = urlsplit(dsn).netloc.rpartition("@")[2]
+    if not all(_HOST.fullmatch(host) for host in hosts.split(",")):
+        raise ConfigError((f"database.dsn has a host that cannot be read: {hosts}; write HOST or HOST:PORT",))
 
 
 def current_actor() -> str:
     """Return who acts, for the audit: "cli:" and the name of the user, or its number if it has none."""
+    number = os.getuid()
     try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return f"cli:{os.getuid()}"
+        return f"cli:{pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"cli:{number}"
 
 
 def output_option(*, piped: OutputFormat = "json") -> Callable[[Function], Function]:

@@ -65,11 +65,18 @@ def conclusion_of(error: BaseException) -> Conclusion | None:  # noqa: PLR0911 -
             return Conclusion(lines=error.problems, code=CONFIGURATION)
         case DatabaseAway() if isinstance(error.__cause__, asyncpg.ClientConfigurationError):
             return Conclusion(lines=(f"database.dsn cannot be used: {error.__cause__}",), code=CONFIGURATION)
+        case DatabaseAway() if _is_bad_value(error.__cause__):
+            return Conclusion(lines=(f"a value cannot be used: {error.__cause__}",), code=USAGE)
         case DatabaseAway():
             return Conclusion(lines=(_away(error),), code=UNREACHABLE)
         case asyncpg.PostgresError():
             return _refused_by_server(error)
     return None
+
+
+def _is_bad_value(cause: BaseException | None) -> bool:
+    """Whether the driver could not put a value into PostgreSQL's form; its class for that has no public name."""
+    return isinstance(cause, asyncpg.InterfaceError) and isinstance(cause, ValueError)
 
 
 def _away(error: DatabaseAway) -> str:
@@ -80,13 +87,15 @@ def _away(error: DatabaseAway) -> str:
 
 
 def _refused_by_server(error: asyncpg.PostgresError) -> Conclusion:
+    message, hint = str(error.args[0]), getattr(error, "hint", None)
     if isinstance(error, _NO_LOGIN):
-        return Conclusion(lines=(f"the database refuses us: {error}; check database.dsn",), code=UNREACHABLE)
+        return Conclusion(
+            lines=(f"the database refuses us: {message}; check database.dsn",), code=UNREACHABLE
+        )
     if isinstance(error, _NO_SCHEMA):
-        message = f"the database has no schema for this version of Relay ({error}); run `relay migrate up`"
-        return Conclusion(lines=(message,), code=NEEDS_ACTION)
+        line = f"the database has no schema for this version of Relay ({message}); run `relay migrate up`"
+        return Conclusion(lines=(line,), code=NEEDS_ACTION)
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        message = f"{error}; connect as a role that may, such as Relay's own or the schema's owner"
-        return Conclusion(lines=(message,), code=FAILED)
-    hint = getattr(error, "hint", None)
-    return Conclusion(lines=(f"{error}. {hint}" if hint else str(error),), code=FAILED)
+        line = f"{message}; connect as a role that may, such as Relay's own or the schema's owner"
+        return Conclusion(lines=(line,), code=FAILED)
+    return Conclusion(lines=(f"{message}; {hint}" if hint else message,), code=FAILED)

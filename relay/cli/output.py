@@ -51,16 +51,21 @@ def show_rows(rows: Sequence[object], columns: Sequence[Column], output: OutputF
 
 
 def show_one(row: object, output: OutputFormat) -> None:
-    """Print one value (a dataclass) as a list of its fields, or as a JSON object."""
+    """Print one value (a dataclass or a mapping) as a list of its fields, or as a JSON object."""
+    show_fields(plain(row), output)
+
+
+def show_fields(fields: Mapping[str, object], output: OutputFormat) -> None:
+    """Print fields that are plain already as `show_one` does."""
     match output:
         case "table":
             from relay.cli.tables import print_fields  # noqa: PLC0415 - rich is only for people
 
-            print_fields(plain(row))
+            print_fields(fields)
         case "json":
-            click.echo(to_json(plain(row), indent=2))
+            click.echo(to_json(fields, indent=2))
         case "jsonl":
-            click.echo(to_json(plain(row)))
+            click.echo(to_json(fields))
         case _:
             assert_never(output)
 

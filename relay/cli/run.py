@@ -23,9 +23,6 @@ from relay.store import migrate
 
 log = get_logger()
 
-IDLE_LOOKS = 3
-IDLE_PAUSE = 0.05
-
 
 class PendingMigrations(click.ClickException):
     """The database is not at the schema of this version; a person has to decide."""
@@ -96,16 +93,12 @@ class Daemon:
     async def _serve(self, dsn: str, *, until_idle: bool) -> None:
         await self._prepare(dsn)
         stop = asyncio.Event()
-        relay = Relay(self._loaded.settings, dsn=dsn, stop=stop)
+        relay = Relay(self._loaded.settings, dsn=dsn, stop=stop, until_idle=until_idle)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload, relay)
-        async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(_stop_when_idle(relay, stop)) if until_idle else None
-            await relay.run()
-            if watching is not None:
-                watching.cancel()
+        await relay.run()
 
     async def _prepare(self, dsn: str) -> None:
         """Migrate an embedded database; of another one, check that its schema is right."""
@@ -136,12 +129,3 @@ class Daemon:
         configure(new.settings.log.level, new.settings.log.format)
         relay.reload(new.settings)
         log.info("config.reloaded", needs_restart=list(needs_restart))
-
-
-async def _stop_when_idle(relay: Relay, stop: asyncio.Event) -> None:
-    """Stop once nothing was to do several times in a row: a look and a claim may both be under way in between."""
-    quiet = 0
-    while quiet < IDLE_LOOKS:
-        await asyncio.sleep(IDLE_PAUSE)
-        quiet = quiet + 1 if relay.is_idle else 0
-    stop.set()

@@ -126,7 +126,7 @@ class EmbeddedPostgres:
     def _start(self) -> None:
         account = choose_account(self.data_dir)
         binaries = make_reachable(find_bindir(self._bindir), account)
-        _make_parents(self.data_dir)
+        _make_parents(self.data_dir, account)
         require_way_to(self.data_dir.parent, account)
         self._ownership = Ownership.acquire(self.data_dir, account)
         clear_up(self.data_dir, self._ownership.record)
@@ -168,12 +168,13 @@ class EmbeddedPostgres:
         return found is not None and found.pid == self.pid and found.status == READY
 
 
-def _make_parents(data_dir: Path) -> None:
+def _make_parents(data_dir: Path, account: Account) -> None:
     """Create the folders above the data directory, open to the server's user; others stay as they are."""
     missing = [parent for parent in data_dir.parents if not parent.exists()]
     for parent in reversed(missing):
         parent.mkdir()
-        parent.chmod(0o755)
+        if account.dropped:
+            parent.chmod(0o755)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -88,7 +88,7 @@ class EndpointRows:
             signature=SignatureFormat(row["signature"]),
             secrets=secrets,
             timeout=row["timeout"] or defaults.timeout,
-            max_in_flight=min(row["max_in_flight"] or defaults.max_in_flight, defaults.max_in_flight),
+            max_in_flight=row["max_in_flight"] or defaults.max_in_flight,
             schedule=_schedule(row["retry_schedule"], defaults.schedule),
             store_response_body=row["store_response_body"],
             hold=_hold(row, pauses) or trouble,

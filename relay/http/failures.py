@@ -9,6 +9,8 @@ from relay.model import ErrorCode, Failure
 
 _OWN_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
 
+_LONGEST = 500
+
 
 def failure_of(error: Exception) -> Failure:
     """Return what `error`, raised while a request was made, means for its delivery."""
@@ -43,4 +45,8 @@ def _errno(error: OSError) -> int | None:
 
 
 def _text(error: Exception) -> str:
-    return f"{str(error)[:500] or type(error).__name__}"
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+        # aiohttp's own text tells of its options; where to and why is what a person needs.
+        cause = error.os_error.strerror or str(error.os_error)
+        return f"{error.host}:{error.port}: {cause}"[:_LONGEST]
+    return str(error)[:_LONGEST] or type(error).__name__

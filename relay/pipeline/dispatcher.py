@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from types import TracebackType
 from typing import Protocol, Self
 
 from relay.endpoints.endpoint import Endpoint
@@ -46,8 +47,10 @@ class Dispatcher:
         await self._tasks.__aenter__()
         return self
 
-    async def __aexit__(self, *error: object) -> None:
-        await self._tasks.__aexit__(*error)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._tasks.__aexit__(kind, error, trace)
 
     def dispatch(self, claims: Iterable[Claim]) -> None:
         """Start the deliveries of these claims."""

@@ -31,6 +31,7 @@ class FanOut:
         self._desk = desk
         self._cursor = FreshCursor()
         self.snapshot = "0:0:"
+        self.only_spilled = False
 
     def start_over(self) -> None:
         """Read everything with the next look: what was read and not written would else be passed over."""
@@ -43,15 +44,16 @@ class FanOut:
             DatabaseAway: Nothing is known of what was under way; start over, and release strays.
         """
         asked = time.monotonic()
-        rows = await self._session.fetch(
-            "look", *self._cursor.arguments(), PAGE, max(self._desk.slots.free_bytes, 0)
-        )
+        # Without a free slot nothing can be leased, and the bodies need not come along.
+        budget = self._desk.slots.free_bytes if self._desk.slots.free else 0
+        rows = await self._session.fetch("look", *self._cursor.arguments(), PAGE, budget)
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)
         self.snapshot = rows[0]["snapshot"]
         if rows[0]["registry_version"] > self._desk.registry.version:
             for endpoint_id in await self._desk.registry.refresh(self._session):
                 self._desk.due.note(endpoint_id, 0.0)
         fresh = [row for row in rows if row["seq"] is not None]
+        self.only_spilled = not budget
         self._cursor.took(self.snapshot, [(int(row["xid"]), row["seq"]) for row in fresh], page=PAGE)
         await self._fan_out(fresh)
         return len(fresh)

@@ -87,25 +87,34 @@ def share_of(row: asyncpg.Record, registry: Registry, *, after: UUID | None, mos
 def plan(shares: list[Share], registry: Registry, slots: Slots, *, now: float) -> Plan:
     """Decide for each delivery whether it is leased at once, and take the slots of those that are."""
     result = Plan(shares=shares)
-    for share in shares:
-        row = share.row
-        not_before = row["deliver_at"] if (row["deliver_at"] or 0.0) > now else None
-        # An event whose body was over the look's budget is only written down; it comes with a later claim.
-        event = event_of(row, row["seq"]) if row["complete"] and not_before is None else None
-        for endpoint_id in share.endpoint_ids:
-            endpoint = registry.get(endpoint_id)
-            leased = (
-                event is not None
-                and endpoint is not None
-                and endpoint.hold is None
-                and slots.room(endpoint) > 0
-                and slots.free_bytes >= row["size"]
-                and slots.take((row["seq"], endpoint_id), row["size"])
-            )
-            if leased:
-                claim = Claim(
-                    event_seq=row["seq"], endpoint_id=endpoint_id, event=event, number=1, size=row["size"]
-                )
-                result.claims[claim.key] = claim
-            result.deliveries.append((row["seq"], endpoint_id, row["size"], leased, not_before))
+    try:
+        for share in shares:
+            _add(share, result, registry, slots, now)
+    except BaseException:
+        for key in result.claims:
+            slots.give_back(key)
+        raise
     return result
+
+
+def _add(share: Share, result: Plan, registry: Registry, slots: Slots, now: float) -> None:
+    row = share.row
+    not_before = row["deliver_at"] if (row["deliver_at"] or 0.0) > now else None
+    # An event whose body was over the look's budget is only written down; it comes with a later claim.
+    event = event_of(row, row["seq"]) if row["complete"] and not_before is None else None
+    for endpoint_id in share.endpoint_ids:
+        endpoint = registry.get(endpoint_id)
+        leased = (
+            event is not None
+            and endpoint is not None
+            and endpoint.hold is None
+            and slots.room(endpoint) > 0
+            and slots.free_bytes >= row["size"]
+            and slots.take((row["seq"], endpoint_id), row["size"])
+        )
+        if leased:
+            claim = Claim(
+                event_seq=row["seq"], endpoint_id=endpoint_id, event=event, number=1, size=row["size"]
+            )
+            result.claims[claim.key] = claim
+        result.deliveries.append((row["seq"], endpoint_id, row["size"], leased, not_before))

@@ -35,6 +35,9 @@ class Recorder:
         outcome_log: Tells people of each.
         note_due: Called with endpoint and delay when a delivery waits for its time.
         backoff: Pauses between tries while the database is away.
+
+    Attributes:
+        caught_up: Cleared while outcomes are stuck, since the database does not take them.
     """
 
     def __init__(
@@ -57,8 +60,8 @@ class Recorder:
         self._to_disable: dict[UUID, str] = {}
         self._arrived = asyncio.Event()
         self._last_one = asyncio.Event()
-        self._caught_up = asyncio.Event()
-        self._caught_up.set()
+        self.caught_up = asyncio.Event()
+        self.caught_up.set()
 
     def put(self, result: Result) -> None:
         """Take one result, to be recorded within milliseconds while the database is there."""
@@ -69,10 +72,6 @@ class Recorder:
         """Say that no more results will come: `run` ends when all are recorded."""
         self._last_one.set()
         self._arrived.set()
-
-    async def caught_up(self) -> None:
-        """Wait while outcomes are stuck: what they tell must be known before their leases are claimed again."""
-        await self._caught_up.wait()
 
     async def run(self) -> None:
         """Record until `finish` was called and nothing is left."""
@@ -95,11 +94,11 @@ class Recorder:
             await self._disable_endpoints()
         except (DatabaseAway, asyncpg.PostgresError) as error:
             self._queue.extendleft(result for piece in pieces for result in reversed(piece))
-            self._caught_up.clear()
+            self.caught_up.clear()
             await self._backoff.failed(error)
             return
         self._backoff.succeeded()
-        self._caught_up.set()
+        self.caught_up.set()
 
     async def _write(self, batch: list[Result]) -> list[list[Result]]:
         """Record a batch; returns what is left to write: nothing, or the halves of one with a bad row in it."""

@@ -1,6 +1,7 @@
 """The loops of the pipeline: one step after another while this relay is active, through losses of the database."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import asyncpg
@@ -67,11 +68,15 @@ class FanOutRound:
 
     async def step(self) -> None:
         """Fan out what is new; if nothing is, wait for a wake-up or the poll."""
+        started = time.monotonic()
         found = await self._fanout.step()
         self.first_look.set()
         self.is_idle = found == 0
         if found:
             await self._rest.found_work()
+            if self._fanout.only_spilled:
+                # No slot is free, so nothing is gained by haste: half of the database's time is left to the rest.
+                await asyncio.sleep(time.monotonic() - started)
         else:
             await self._rest.found_nothing(self._fanout.snapshot)
 
@@ -85,17 +90,20 @@ class ClaimRound:
         scheduler: Scheduler,
         recorder: Recorder,
         wake: asyncio.Event,
+        stop: asyncio.Event,
         delay: Callable[[], float | None],
     ) -> None:
         self._scheduler = scheduler
         self._recorder = recorder
         self._wake = wake
+        self._stop = stop
         self._delay = delay
         self.is_idle = False
 
     async def step(self) -> None:
         """Claim once; if there is no more to claim, wait for a due time, a free slot, or news."""
-        await self._recorder.caught_up()
+        # What stuck outcomes tell must be known before their leases are claimed again.
+        await either(self._recorder.caught_up, self._stop)
         self._wake.clear()
         if await self._scheduler.step():
             return
@@ -106,4 +114,5 @@ class ClaimRound:
                 await self._wake.wait()
         except TimeoutError:
             pass
-        self.is_idle = False
+        finally:
+            self.is_idle = False

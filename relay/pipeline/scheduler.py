@@ -17,6 +17,8 @@ from relay.store.session import Session
 log = get_logger()
 
 MOST_A_CLAIM = 500
+LOCKED_PAUSE = 1.0
+"""Seconds until an endpoint is asked again whose due deliveries somebody else holds locked."""
 
 
 class Scheduler:
@@ -124,7 +126,10 @@ class Scheduler:
             endpoint_id = row["endpoint_id"]
             if row["found"] >= rooms[endpoint_id] or row["found"] > claimed[endpoint_id]:
                 self._waiting[endpoint_id] = None
-            elif row["next_due_in"] is not None:
+                continue
+            if row["some_locked"]:
+                self._desk.due.note(endpoint_id, LOCKED_PAUSE)
+            if row["next_due_in"] is not None:
                 self._desk.due.note(endpoint_id, row["next_due_in"])
         return bool(self._waiting) and bool(claimed)
 

@@ -26,6 +26,9 @@ CAREFUL_SETTINGS: Mapping[str, str] = {"synchronous_commit": "on"}
 """Settings of sessions that act for a person: what they report as done has reached the disk."""
 
 
+CONNECT_TIMEOUT = 5.0
+
+
 class DatabaseAway(Exception):  # noqa: N818 - it names a state that passes, as the logs do
     """The statement did not complete because the connection failed, or took too long.
 
@@ -145,6 +148,10 @@ class Session:
         except (OSError, TimeoutError, asyncpg.InterfaceError, *AWAY) as error:
             self.terminate()
             raise DatabaseAway(f"{type(error).__name__}: {error}") from error
+        except asyncpg.PostgresError:
+            # It may be the statement's plan that is out of date, as after a migration.
+            self._statements.clear()
+            raise
 
     async def _run(self, name: str, arguments: tuple[object, ...]) -> list[asyncpg.Record]:
         connection = await self._connected()
@@ -164,7 +171,10 @@ class Session:
         self._statements.clear()
         self._connection = None
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-            self._dsn, timeout=10.0, command_timeout=self._timeout, server_settings=dict(self._settings)
+            self._dsn,
+            timeout=min(self._timeout, CONNECT_TIMEOUT),
+            command_timeout=self._timeout,
+            server_settings=dict(self._settings),
         )
         if self._setup is not None:
             try:

@@ -23,7 +23,9 @@ create function relay.is_pattern_list(patterns text[]) returns boolean
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-  select coalesce(bool_and(p ~ '^(\*|[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*(\.\*)?)$' and length(p) <= 255), false)
+  select coalesce(
+    bool_and(p is not null and p ~ '^(\*|[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*(\.\*)?)$' and length(p) <= 255),
+    false)
   from unnest(patterns) as p
 $$;
 
@@ -143,14 +145,12 @@ begin
     returning size
   )
   select max(size) into largest from noted;
-  if largest > 16384 then
-    select value into allowed from relay.setting where name = 'max_payload_bytes';
-    if largest > allowed then
-      raise exception using
-        errcode = 'check_violation',
-        message = format('an event of %s bytes is over the limit of %s bytes', largest, allowed),
-        hint = 'Send a reference to the document instead, or raise delivery.max_payload_bytes in Relay''s configuration.';
-    end if;
+  select value into allowed from relay.setting where name = 'max_payload_bytes';
+  if largest > allowed then
+    raise exception using
+      errcode = 'check_violation',
+      message = format('an event of %s bytes is over the limit of %s bytes', largest, allowed),
+      hint = 'Send a reference to the document instead, or raise delivery.max_payload_bytes in Relay''s configuration.';
   end if;
   if (select last_value from relay.armed_until) > extract(epoch from clock_timestamp()) then
     perform pg_notify('relay_wake', '');
@@ -647,6 +647,8 @@ left join relay.endpoint e on e.id = d.endpoint_id
 left join relay.cancellation c on c.event_id = o.id
 left join lateral (
   select case
+    -- it is about to end dead
+    when e.id is null or e.removed_at is not null then null
     when e.state = 'paused' then 'endpoint_paused'
     when e.state = 'disabled' then 'endpoint_disabled'
     when exists (select from relay.pause p where p.tenant is null or p.tenant = e.tenant) then 'sending_paused'

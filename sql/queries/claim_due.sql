@@ -2,8 +2,8 @@
 --
 -- Endpoint first: with a global order by next_attempt_at a million due rows of one dead endpoint would be walked by
 -- every claim. Returns a row per claimed delivery, and one with null event_seq for each endpoint: how many were found
--- (more than were claimed, if the budget cut them; as many as there was room, if there may be more) and when the next
--- is due. `taken` counts the claims since the last recorded one, this one left out: claims lost with their process.
+-- (more than were claimed, if the budget cut them; as many as there was room, if there may be more), whether others are
+-- due that somebody holds locked, and when the next is due. `taken` counts the claims since the last recorded one, this one left out: claims lost with their process.
 --
 -- $1 endpoint_ids: endpoints with room
 -- $2 rooms: how many each may still take
@@ -71,6 +71,7 @@ select
   o.payload::text as payload,
   o.body,
   null::bigint as found,
+  null::boolean as some_locked,
   null::double precision as next_due_in
 from claimed d
 left join relay.outbox o on o.seq = d.event_seq
@@ -80,9 +81,26 @@ select
   room.endpoint_id, null, null, null, null, null, null, null, null, null,
   extract(epoch from clock_timestamp())::double precision,
   null, null, null, null, null, null, null, null, null, null, null, null,
-  (select count(*) from found f where f.endpoint_id = room.endpoint_id),
+  seen.found,
+  seen.found < room.room and seen.found < due.seen,
   extract(epoch from later.next_attempt_at - now())::double precision
 from room
+cross join lateral (
+  select count(*) as found
+  from found f
+  where f.endpoint_id = room.endpoint_id
+) as seen
+cross join lateral (
+  select count(*) as seen
+  from (
+    select
+    from relay.delivery
+    where endpoint_id = room.endpoint_id
+      and next_attempt_at <= now()
+      and seen.found < room.room
+    limit room.room
+  ) as d
+) as due
 left join lateral (
   select next_attempt_at
   from relay.delivery

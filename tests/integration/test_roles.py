@@ -7,6 +7,9 @@ import asyncpg
 import pytest
 
 from relay.shipped_files import shipped
+from relay.store import migrate
+from relay.store.migrate import MigrationError
+from relay.store.migrations import Migration, shipped_migrations
 from tests.support.database import VERSIONS, Connection, Servers, connected
 from tests.support.psql import psql
 
@@ -80,6 +83,12 @@ CELLS: list[tuple[str, set[str]]] = [
     ("create index on relay.outbox (tenant)", NOBODY),
     ("grant relay_owner to current_user", NOBODY),
 ]
+
+
+def next_migration() -> Migration:
+    return Migration.parse(
+        f"{len(shipped_migrations()) + 1:04}_note.sql", "-- breaking: no\ncreate table relay.note (id int);"
+    )
 
 
 def roles_sql() -> str:
@@ -182,6 +191,42 @@ async def test_the_owner_owns_everything_and_none_of_the_roles_can_log_in(admini
     assert strangers == []
     logins = await administrator.fetch("select from pg_roles where rolname like 'relay\\_%' and rolcanlogin")
     assert logins == []
+
+
+async def test_a_login_of_the_owner_migrates_and_the_owner_gets_what_it_makes(database: str) -> None:
+    assert psql(database, roles_sql()).returncode == 0
+    note = next_migration()
+    async with connected(database) as connection:
+        name = await connection.fetchval("select quote_ident(current_database())")
+        await connection.execute(
+            "create role migrator login; grant relay_owner to migrator;"
+            f" alter role migrator in database {name} set role = 'relay_owner'"
+        )
+        try:
+            applied = await migrate.up(
+                database.replace("postgres@", "migrator@"), migrations=(*shipped_migrations(), note)
+            )
+            assert applied == [note]
+            owner = await connection.fetchval("select tableowner from pg_tables where tablename = 'note'")
+            assert owner == "relay_owner"
+        finally:
+            await connection.execute("drop role migrator")
+
+
+async def test_the_daemons_login_can_tell_whether_the_schema_fits_and_may_not_change_it(
+    database: str,
+) -> None:
+    assert psql(database, roles_sql()).returncode == 0
+    note = next_migration()
+    async with connected(database) as connection:
+        await connection.execute("create role daemon_login login in role relay_daemon")
+        try:
+            dsn = database.replace("postgres@", "daemon_login@")
+            assert (await migrate.check(dsn)).is_ok
+            with pytest.raises(MigrationError, match="connect as the owner"):
+                await migrate.up(dsn, migrations=(*shipped_migrations(), note))
+        finally:
+            await connection.execute("drop role daemon_login")
 
 
 async def test_the_roles_need_the_schema_first(empty_database: str) -> None:

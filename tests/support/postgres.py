@@ -13,7 +13,7 @@ from relay.embedded import EmbeddedPostgres
 from relay.embedded.binaries import debian_bindirs, wheel_bindirs
 
 FAST = {"fsync": "off", "full_page_writes": "off"}
-MEMORY = Path("/dev/shm")
+MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the names
 PLENTY = 2 * 1024**3
 
 

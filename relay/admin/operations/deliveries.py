@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
@@ -43,9 +43,7 @@ class DeliveryName:
         """
         found = _NAME.fullmatch(text)
         try:
-            if found is None:
-                raise ValueError
-            return cls(event_id=UUID(found[1]), endpoint_id=UUID(found[2]))
+            return cls(event_id=UUID(found[1] if found else ""), endpoint_id=UUID(found[2] if found else ""))
         except ValueError:
             raise InvalidInput(
                 f"{ascii(text)[:100]} is no delivery; write EVENT_ID/ENDPOINT_ID, two UUIDs"
@@ -174,8 +172,3 @@ async def show(session: Session, name: DeliveryName) -> DeliveryReport:
 def _of(kind: type[Row], row: asyncpg.Record) -> Row:
     values: dict[str, Any] = {each.name: row[each.name] for each in fields(kind)}  # type: ignore[arg-type]  # a dataclass
     return kind(**values)
-
-
-def age(moment: datetime, now: datetime) -> timedelta:
-    """Return how long ago a moment was, or how far ahead it is, without fractions of a second."""
-    return timedelta(seconds=round(abs((now - moment).total_seconds())))

@@ -66,25 +66,26 @@ class Tail:
         self._wanted = wanted
         self._seen: dict[Key, datetime] = {}
         self._ended_since: datetime | None = None
+        self._floor: datetime | None = None
 
     async def last(self, number: int) -> list[TailedAttempt]:
         """Return the last `number` attempts, the oldest first, and make `more` go on after them.
 
         Of the last two days; ever longer spans are looked through, so that a busy log is not read to its end.
         """
-        now = await self._now()
+        self._ended_since = now = await self._now()
+        # First, so that what is recorded meanwhile is shown later rather than never.
+        await self._pass_over(now - OVERLAP)
         rows: list[asyncpg.Record] = []
-        for window in _WINDOWS:
-            rows = await self._read(now - window, number, newest=True) if number else []
+        for window in _WINDOWS if number else ():
+            rows = await self._read(now - window, number, newest=True)
             if len(rows) == number:
                 break
-        self._ended_since = now
-        await self._pass_over(now - OVERLAP)
         return [self._take(row) for row in reversed(rows)]
 
     async def more(self) -> AsyncIterator[TailedAttempt]:
         """Yield the attempts recorded since the last call, a page at a time until there are no more."""
-        since = self._begin() - OVERLAP
+        since = max(self._begin() - OVERLAP, self._floor or self._begin())
         while True:
             rows = await self._read(since, _PAGE, newest=False)
             for row in rows:
@@ -101,9 +102,10 @@ class Tail:
         return self._ended_since
 
     async def _pass_over(self, since: datetime) -> None:
-        """Mark as seen what is there already."""
-        for row in await self._read(since, _PAGE, newest=True):
-            self._take(row)
+        """Mark as seen what is there already; what is more than a page is left out by its time."""
+        rows = await self._read(since, _PAGE, newest=True)
+        self._floor = rows[-1]["ended_at"] if len(rows) == _PAGE else since
+        self._seen = {_key(row): row["ended_at"] for row in rows}
 
     def _take(self, row: asyncpg.Record) -> TailedAttempt:
         self._seen[_key(row)] = row["ended_at"]

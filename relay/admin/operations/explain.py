@@ -25,6 +25,12 @@ _HELD = {
     "secret_missing": "waits because its endpoint has no secret to sign with",
     "secret_unreadable": "waits because its endpoint's secret cannot be opened; check security.master_key",
 }
+_PLAIN = {
+    "delivered": "delivered with attempt {status.attempts}, status {status.last_status_code}",
+    "in_flight": "attempt {next_attempt} is being made now",
+    "cancelled": "withdrawn before it was sent",
+    "unrouted": "sent nowhere: no endpoint of its tenant subscribed to its type when it was fanned out",
+}
 
 
 def explain(status: DeliveryStatus, *, now: datetime, is_relay_running: bool) -> str:
@@ -35,29 +41,22 @@ def explain(status: DeliveryStatus, *, now: datetime, is_relay_running: bool) ->
         now: When that was asked, by the database's clock.
         is_relay_running: Whether a relay works on the database.
     """
-    match status.state:
-        case "delivered":
-            return f"delivered with attempt {status.attempts}, status {status.last_status_code}"
-        case "in_flight":
-            return f"attempt {status.attempts + 1} is being made now"
-        case "dead":
-            return _with_last(_DEAD.get(status.reason or "", f"given up ({status.reason})"), status)
-        case "held":
-            text = _HELD.get(status.reason or "", f"waits ({status.reason})")
-            return text.format(endpoint=status.endpoint_id)
-        case "cancelled":
-            return "withdrawn before it was sent"
-        case "unrouted":
-            return "sent nowhere: no endpoint of its tenant subscribed to its type when it was committed"
-    return _waiting(status, now, is_relay_running=is_relay_running)
+    if status.state in {"pending", "retrying"}:
+        return _waiting(status, now, is_relay_running=is_relay_running)
+    if status.state == "dead":
+        return _with_last(_DEAD.get(status.reason or "", f"given up ({status.reason})"), status)
+    if status.state == "held":
+        return _HELD.get(status.reason or "", f"waits ({status.reason})").format(endpoint=status.endpoint_id)
+    return _PLAIN[status.state].format(status=status, next_attempt=status.attempts + 1)
 
 
 def _waiting(status: DeliveryStatus, now: datetime, *, is_relay_running: bool) -> str:
     due = status.next_attempt_at
-    failed = _with_last(f"{status.attempts} failed; " if status.attempts else "", status)
+    if due is not None and due > now and status.attempts == 0:
+        return f"to be sent {_at(due, now)}"
     if due is not None and due > now:
-        what = "to be sent" if status.attempts == 0 else f"{failed}: attempt {status.attempts + 1}"
-        return f"{what} {_at(due, now)}"
+        failed = _with_last(f"attempt {status.attempts} failed", status)
+        return f"{failed}; the next is due {_at(due, now)}"
     if not is_relay_running:
         return "is due, but no relay is running: start it with `relay run`"
     if status.endpoint_id is None:

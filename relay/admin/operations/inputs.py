@@ -34,6 +34,5 @@ def refused_by_database() -> Iterator[None]:
         asyncpg.UniqueViolationError,
         asyncpg.exceptions.DataError,
     ) as error:
-        detail = getattr(error, "detail", None)
-        hint = getattr(error, "hint", None)
-        raise InvalidInput(". ".join(str(part) for part in (error, detail, hint) if part)) from error
+        parts = (error.args[0], getattr(error, "detail", None), getattr(error, "hint", None))
+        raise InvalidInput("; ".join(str(part).rstrip(".") for part in parts if part)) from error

@@ -1,0 +1,71 @@
+# `make help` lists what there is. Everything runs from the .venv that `make setup` prepares.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/python -m
+
+# Where a set-up has come is written down, so that nothing is installed twice.
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Relay needs Python 3.11 or later; this is $$($(PYTHON) --version). Say which one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@rm -f $@
+	$(PYTHON) -m venv --without-pip .venv
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.ready-for-tests: .venv/.ready requirements-dev.lock
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.ready ## prepare .venv with what Relay needs to run
+
+.PHONY: demo
+demo: .venv/.ready ## show everything at work until Ctrl-C; EVENTS=5000 stops by itself and prints a proof
+	@$(BIN)/relay demo $(if $(EVENTS),--events $(EVENTS)) $(if $(RATE),--rate $(RATE))
+
+.PHONY: test
+test: .venv/.ready-for-tests ## run every test whose tools are present
+	@$(RUN) pytest $(ARGS)
+
+.PHONY: test-fault
+test-fault: .venv/.ready-for-tests ## kills, restarts and cuts with the full numbers (long)
+	@$(RUN) pytest -m full tests/fault $(ARGS)
+
+.PHONY: check
+check: .venv/.ready-for-tests ## format, lint, types, imports and the quick tests
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+	@$(RUN) mypy
+	@$(BIN)/lint-imports
+	@$(RUN) pytest -q tests/unit
+
+.PHONY: format
+format: .venv/.ready-for-tests ## put the code into its form
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+
+.PHONY: schema
+schema: .venv/.ready-for-tests ## write sql/schema.sql and docs/reference/ anew
+	@$(RUN) tests.support.schema_dump
+	@$(RUN) relay.observe.catalogue > docs/reference/logs.md
+
+.PHONY: lock
+lock: ## renew the locked requirements (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --extra embedded --group build pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --extra embedded --group build --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+
+.PHONY: wheel
+wheel: .venv/.ready ## build the wheel into dist/
+	$(PYTHON) -m pip --python $(BIN)/python wheel --quiet --no-deps --no-build-isolation -w dist .
+
+.PHONY: clean
+clean: ## remove what was made
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,179 @@
+"""`relay endpoint`: where events go."""
+
+import os
+from typing import Any, TextIO
+from uuid import UUID
+
+import click
+
+from relay.admin.operations import delivery_changes, endpoints
+from relay.admin.operations.deliveries import Filter
+from relay.admin.operations.endpoint_values import EndpointChanges, EndpointDetails, NewEndpoint, UrlRules
+from relay.cli.common import Access, OutputFormat, confirm, output_option, say, with_access, yes_option
+from relay.cli.endpoint_fields import field_options, given_fields
+from relay.cli.lazy import LazyCommand, LazyGroup
+from relay.cli.output import Column, plain, show_one, show_rows
+from relay.config import Settings
+from relay.http.addresses import AddressPolicy
+from relay.http.guard import OwnAddresses
+from relay.store.secrets import SecretBox
+from relay.store.session import Session
+
+_COLUMNS = (
+    Column(heading="id", value=lambda row: row.id, is_id=True),
+    Column(heading="state", value=lambda row: row.state),
+    Column(heading="tenant", value=lambda row: row.tenant),
+    Column(heading="event types", value=lambda row: row.event_types),
+    Column(heading="url", value=lambda row: row.url),
+)
+_LAZY = {
+    "check": LazyCommand(
+        target="relay.cli.endpoint_check:check", summary="Say of URLs whether an endpoint may have them."
+    )
+}
+_id = click.argument("endpoint_id", type=click.UUID, metavar="ID")
+
+
+@click.group(cls=LazyGroup, lazy=_LAZY)
+def endpoint() -> None:
+    """Manage where events go. Changes take effect within a second."""
+
+
+@endpoint.command()
+@with_access
+@click.argument("url")
+@click.option("--tenant", help="Whose events it gets; the default is the tenant without a name.")
+@field_options
+@click.option(
+    "--secret-file",
+    type=click.File(encoding="utf-8"),
+    help="A file (- for stdin) with the secret, instead of a new one; or $RELAY_ENDPOINT_SECRET.",
+)
+@output_option()
+def add(access: Access, secret_file: TextIO | None, output: OutputFormat, **_fields: Any) -> None:
+    """Add an endpoint and print it with its secret, which is shown this once."""
+    secret = secret_file.read(1000).strip() if secret_file else os.environ.get("RELAY_ENDPOINT_SECRET")
+    wanted = NewEndpoint(**given_fields())
+
+    async def work(session: Session) -> endpoints.AddedEndpoint:
+        rules = url_rules(access.settings)
+        return await endpoints.add(
+            session, wanted, rules=rules, box=SecretBox(), actor=access.actor, secret=secret
+        )
+
+    added = access.run(work)
+    shown = added.secret if secret is None else None
+    show_one({**plain(added.endpoint), "secret": shown}, output)
+    if shown:
+        say("Give the secret to the receiver now: it is not shown again.")
+
+
+@endpoint.command("list")
+@with_access
+@click.option("--tenant", help="Only of this tenant.")
+@click.option("--state", type=click.Choice(["active", "paused", "disabled"]), help="Only in this state.")
+@output_option()
+def list_command(access: Access, tenant: str | None, state: str | None, output: OutputFormat) -> None:
+    """List the endpoints, the oldest first."""
+    found = access.run(lambda session: endpoints.list_all(session, tenant=tenant, state=state))
+    show_rows(found, _COLUMNS, output)
+
+
+@endpoint.command()
+@with_access
+@_id
+@output_option()
+def show(access: Access, endpoint_id: UUID, output: OutputFormat) -> None:
+    """Show one endpoint."""
+    show_one(access.run(lambda session: endpoints.show(session, endpoint_id)), output)
+
+
+@endpoint.command()
+@with_access
+@_id
+@click.option("--url", help="Where it is.")
+@field_options
+@click.option("--no-headers", is_flag=True, help="Send none of its own headers any more.")
+@output_option()
+def edit(
+    access: Access, endpoint_id: UUID, output: OutputFormat, *, no_headers: bool, **_fields: Any
+) -> None:
+    """Change what the options say, and nothing else; --event-types and --header replace all there were."""
+    given = given_fields()
+    if no_headers and "headers" in given:
+        raise click.UsageError("--header and --no-headers contradict each other; give one of them")
+    if no_headers:
+        given["headers"] = {}
+    changes = EndpointChanges(**given)
+
+    async def work(session: Session) -> EndpointDetails:
+        rules = url_rules(access.settings)
+        return await endpoints.edit(session, endpoint_id, changes, rules=rules, actor=access.actor)
+
+    show_one(access.run(work), output)
+
+
+@endpoint.command()
+@with_access
+@_id
+@output_option()
+def pause(access: Access, endpoint_id: UUID, output: OutputFormat) -> None:
+    """Hold an endpoint's deliveries until it is resumed."""
+    done = access.run(lambda session: endpoints.pause(session, endpoint_id, actor=access.actor))
+    if not done.is_changed:
+        say(f"Nothing was changed: it is {done.endpoint.state}, so nothing is sent to it.")
+    show_one(done.endpoint, output)
+
+
+@endpoint.command()
+@with_access
+@_id
+@click.option("--discard-waiting", is_flag=True, help="Give up what waited, instead of catching up.")
+@yes_option
+@output_option()
+def resume(
+    access: Access, endpoint_id: UUID, output: OutputFormat, *, discard_waiting: bool, yes: bool
+) -> None:
+    """Send to a paused or disabled endpoint again; what waited is sent with a new retry window."""
+    if discard_waiting:
+        confirm(f"Give up everything that waits for endpoint {endpoint_id}?", yes=yes)
+        given_up = access.run(lambda session: _discard_held(session, endpoint_id, access.actor))
+        say(f"{given_up} deliveries were given up.")
+    done = access.run(lambda session: endpoints.resume(session, endpoint_id, actor=access.actor))
+    if not done.is_changed:
+        say(f"Nothing was changed: it is {done.endpoint.state}.")
+    show_one(done.endpoint, output)
+
+
+@endpoint.command()
+@with_access
+@_id
+@yes_option
+@output_option()
+def remove(access: Access, endpoint_id: UUID, output: OutputFormat, *, yes: bool) -> None:
+    """Remove an endpoint with its secrets; its waiting deliveries end as dead, and the log stays."""
+    found = access.run(lambda session: endpoints.show(session, endpoint_id))
+    confirm(f"Remove endpoint {found.id} ({found.url}) and give up what waits for it?", yes=yes)
+    removed = access.run(lambda session: endpoints.remove(session, endpoint_id, actor=access.actor))
+    say(f"{removed.ended} waiting deliveries were given up.")
+    show_one(removed.endpoint, output)
+
+
+def url_rules(settings: Settings) -> UrlRules:
+    """Return which URLs an endpoint may have, by the configuration and this host's own addresses."""
+    security = settings.security
+    return UrlRules(
+        allow_http=security.allow_http,
+        allow_ports=security.allow_ports,
+        policy=AddressPolicy(allow_cidrs=security.allow_cidrs, deny_cidrs=security.deny_cidrs),
+        own=OwnAddresses().current(),
+    )
+
+
+async def _discard_held(session: Session, endpoint_id: UUID, actor: str) -> int:
+    await endpoints.show(session, endpoint_id)
+    selection = await delivery_changes.select(session, Filter(state="held", endpoint_id=endpoint_id))
+    number = 0
+    async for results in delivery_changes.change_selected(session, "discard", selection, actor=actor):
+        number += results["discarded"]
+    return number
