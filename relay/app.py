@@ -63,7 +63,10 @@ class Relay:
         self._listener = Listener()
         self._sessions = Sessions(dsn, setup=self._listener.listen if settings.database.listen else None)
         self._instance = Instance(
-            session=self._sessions.listener, backoff=self._backoff("listener"), activated=self._start_over
+            session=self._sessions.listener,
+            patient=self._sessions.admin,
+            backoff=self._backoff("listener"),
+            activated=self._start_over,
         )
         self._clock = DatabaseClock()
         self._wake = asyncio.Event()
@@ -78,6 +81,7 @@ class Relay:
             defaults=defaults_of(settings), secrets=SecretBox(), refuse_url=url_rule(settings.security)
         )
         self._registry = Registry(self._rows)
+        self._sender: Sender | None = None
 
     async def run(self) -> None:
         """Start, deliver until `stop` is set, drain, and end.
@@ -100,7 +104,8 @@ class Relay:
         self._settings = settings
         self._outcome_log.sample_success = settings.log.sample_success
         self._rows.change(defaults=defaults_of(settings), refuse_url=url_rule(settings.security))
-        self._sender.limits = _limits(settings)
+        if self._sender is not None:
+            self._sender.limits = _limits(settings)
         self._registry.version = 0  # all endpoints are read again, with the new defaults
         self._listener.woken.set()
 
@@ -123,9 +128,9 @@ class Relay:
             note_due=self._due.note,
             backoff=self._backoff("record"),
         )
-        self._sender = Sender(wire=wire, clock=self._clock, limits=_limits(settings))
+        sender = self._sender = Sender(wire=wire, clock=self._clock, limits=_limits(settings))
         self._dispatcher = Dispatcher(
-            sender=self._sender, registry=self._registry, sink=self._recorder, clock=self._clock
+            sender=sender, registry=self._registry, sink=self._recorder, clock=self._clock
         )
         desk = Desk(
             instance=self._instance.id,
@@ -183,12 +188,8 @@ class Relay:
                 chores.append(background.create_task(self._stop_when_idle(), name="until idle"))
             async with self._dispatcher:
                 await self._feed()
-                systemd.stopping()
-                log.info("relay.draining", in_flight=self._slots.in_hand)
-                drain = self._settings.delivery.drain.total_seconds()
-                asyncio.get_running_loop().call_later(drain, self._dispatcher.give_up)
             await self._finish(recording)
-            await self._instance.leave()
+            await self._instance.leave(is_empty_handed=self._slots.in_hand == 0)
             for chore in chores:
                 chore.cancel()
 
@@ -205,8 +206,15 @@ class Relay:
             feeding.create_task(fanning, name="fan-out")
             feeding.create_task(claiming, name="claim")
             await self._stop.wait()
+            self._begin_drain()
             self._listener.woken.set()
             self._wake.set()
+
+    def _begin_drain(self) -> None:
+        systemd.stopping()
+        log.info("relay.draining", in_flight=self._slots.in_hand)
+        drain = self._settings.delivery.drain.total_seconds()
+        asyncio.get_running_loop().call_later(drain, self._dispatcher.give_up)
 
     async def _finish(self, recording: asyncio.Task[None]) -> None:
         """Let the recorder write what is left; if the database stays away, the leases tell the next start."""

@@ -29,13 +29,16 @@ CREATE FUNCTION relay.endpoint_changes() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-  update relay.registry set version = version + 1 returning version into new.revision;
   if tg_op = 'UPDATE' then
-    new.updated_at := now();
+    -- `set revision = revision` only makes the relay look; as text, since json has no equality.
+    if new::text is distinct from old::text then
+      new.updated_at := now();
+    end if;
     if new.state <> 'disabled' then
       new.disabled_reason := null;
     end if;
   end if;
+  update relay.registry set version = version + 1 returning version into new.revision;
   perform pg_notify('relay_wake', '');
   return new;
 end

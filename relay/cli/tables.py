@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+import click
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -69,4 +70,6 @@ def _print(table: Table) -> None:
     needed = Measurement.get(console, console.options.update(width=_ENDLESS), table).minimum
     if needed > console.width:
         console = Console(width=needed)
-    console.print(table, soft_wrap=False)
+    with console.capture() as capture:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))

@@ -54,9 +54,7 @@ class Proof:
         return sum(finding.kind == kind for finding in self.findings)
 
 
-def prove(
-    committed: Mapping[str, Event], rolled_back: Collection[str], receipts: Sequence[Receipt]
-) -> Proof:
+def prove(committed: Mapping[str, Event], rolled_back: Collection[str], receipts: Sequence[Receipt]) -> Proof:
     """Compare what the application did with what the receiver got.
 
     Whole means: every committed event arrived, verified and byte for byte, at every endpoint that subscribes to
@@ -124,13 +122,17 @@ def _faults(
     if event is None:
         is_undone = receipt.event_id in rolled_back
         yield _finding(
-            "unexpected", receipt, "rolled back, and arrived" if is_undone else "arrived, and nobody committed it"
+            "unexpected",
+            receipt,
+            "rolled back, and arrived" if is_undone else "arrived, and nobody committed it",
         )
         return
     if receipt.endpoint not in event.endpoints:
         yield _finding("unexpected", receipt, f"{event.event_type} arrived where nobody subscribes to it")
     if receipt.event_type != event.event_type:
-        yield _finding("altered", receipt, f"committed as {event.event_type}, arrived as {receipt.event_type!r}")
+        yield _finding(
+            "altered", receipt, f"committed as {event.event_type}, arrived as {receipt.event_type!r}"
+        )
     if receipt.digest != event.digest:
         yield _finding("altered", receipt, "the body is not the payload that was committed, byte for byte")
 

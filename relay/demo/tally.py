@@ -39,7 +39,6 @@ class Tally:
         refused: Requests that were answered with an error on purpose, by endpoint.
         recent: The latest requests, the newest first.
         whole: Set while everything that was committed has arrived.
-        moves: Grows with whatever happens, so that a standstill can be told.
     """
 
     def __init__(self) -> None:
@@ -54,10 +53,9 @@ class Tally:
         self.recent: deque[Sight] = deque(maxlen=RECENT)
         self.whole = asyncio.Event()
         self.whole.set()
-        self.moves = 0
         self._missing = 0
         self._accepted: set[Pair] = set()
-        self._waiting: dict[str, float] = {}
+        self._committed_at: dict[str, float] = {}
         self._to_retry: set[Pair] = set()
 
     @property
@@ -70,14 +68,18 @@ class Tally:
         """How many deliveries were answered with an error and not yet with 2xx."""
         return len(self._to_retry)
 
+    @property
+    def progress(self) -> int:
+        """Grows with every transaction and every arrival, so that a standstill can be told."""
+        return self.transactions + self.undone + len(self._accepted)
+
     def commit(self, events: tuple[Event, ...]) -> None:
         """Note a transaction that was committed; its first requests may have come already."""
         now = time.monotonic()
         self.transactions += 1
-        self.moves += 1
         for event in events:
             self.committed[event.id] = event
-            self._waiting[event.id] = now
+            self._committed_at[event.id] = now
             for endpoint in event.endpoints:
                 self.expected[endpoint] += 1
                 self._missing += 1
@@ -88,12 +90,10 @@ class Tally:
     def roll_back(self, events: dict[str, tuple[str, str]]) -> None:
         """Note a transaction that was rolled back: type and payload of its events, by id."""
         self.undone += 1
-        self.moves += 1
         self.rolled_back.update(events)
 
     def receive(self, receipt: Receipt, recorded: tuple[Receipt, ...]) -> None:
         """Note a request, and what of it goes into the record (itself, unless the demo is harmed on purpose)."""
-        self.moves += 1
         self.receipts.extend(recorded)
         self.recent.appendleft(self._sight(receipt))
         if receipt.is_accepted:
@@ -123,6 +123,6 @@ class Tally:
             self.whole.set()
 
     def _sight(self, receipt: Receipt) -> Sight:
-        committed_at = self._waiting.get(receipt.event_id) if receipt.attempt == 1 else None
+        committed_at = self._committed_at.get(receipt.event_id) if receipt.attempt == 1 else None
         after = None if committed_at is None else time.monotonic() - committed_at
         return Sight(receipt=receipt, at=time.time(), after=after)

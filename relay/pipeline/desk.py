@@ -1,6 +1,7 @@
 """What the two stages that start deliveries share."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from relay.endpoints.registry import Registry
 from relay.pipeline.dispatcher import Dispatcher
@@ -21,6 +22,8 @@ class Desk:
         clock: The database's.
         due: When which endpoint has work.
         lease: Seconds that a claim is good for, beyond the longest time-out of an endpoint.
+        leasing: Held while fan-out leases, and while what is leased but not in hand is released: else that would
+            take away what was leased in between.
     """
 
     instance: int
@@ -30,6 +33,7 @@ class Desk:
     clock: DatabaseClock
     due: DueTimes
     lease: float
+    leasing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def claim_seconds(self) -> float:

@@ -42,6 +42,7 @@ class Dispatcher:
         self._clock = clock
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
+        self._has_given_up = False
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -57,7 +58,7 @@ class Dispatcher:
         now = self._clock.now()
         for claim in claims:
             endpoint = self._registry.get(claim.endpoint_id)
-            outcome = _without_request(claim, endpoint, now)
+            outcome = Released(delay=0.0) if self._has_given_up else _without_request(claim, endpoint, now)
             if outcome is not None:
                 self._sink.put(Result(claim=claim, outcome=outcome, attempt=None, ended_at=now))
                 continue
@@ -69,7 +70,8 @@ class Dispatcher:
             task.add_done_callback(self._running.discard)
 
     def give_up(self) -> None:
-        """Cut off what is still under way; it is released and due again at once."""
+        """Cut off what is still under way and start no more; it is released and due again at once."""
+        self._has_given_up = True
         for task in tuple(self._running):
             task.cancel()
 

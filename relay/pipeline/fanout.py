@@ -44,9 +44,10 @@ class FanOut:
             DatabaseAway: Nothing is known of what was under way; start over, and release strays.
         """
         asked = time.monotonic()
+        cursor = self._cursor  # `start_over` may put another in its place meanwhile, which has to stay new
         # Without a free slot nothing can be leased, and the bodies need not come along.
         budget = self._desk.slots.free_bytes if self._desk.slots.free else 0
-        rows = await self._session.fetch("look", *self._cursor.arguments(), PAGE, budget)
+        rows = await self._session.fetch("look", *cursor.arguments(), PAGE, budget)
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)
         self.snapshot = rows[0]["snapshot"]
         if rows[0]["registry_version"] > self._desk.registry.version:
@@ -54,7 +55,7 @@ class FanOut:
                 self._desk.due.note(endpoint_id, 0.0)
         fresh = [row for row in rows if row["seq"] is not None]
         self.only_spilled = not budget
-        self._cursor.took(self.snapshot, [(int(row["xid"]), row["seq"]) for row in fresh], page=PAGE)
+        cursor.took(self.snapshot, [(int(row["xid"]), row["seq"]) for row in fresh], page=PAGE)
         await self._fan_out(fresh)
         return len(fresh)
 
@@ -78,8 +79,9 @@ class FanOut:
     async def _write(self, shares: list[Share]) -> None:
         """Write these shares; a data error is narrowed down by halves to the one event, which ends visibly."""
         try:
-            planned = plan(shares, self._desk.registry, self._desk.slots, now=self._desk.clock.now())
-            await self._commit(planned)
+            async with self._desk.leasing:
+                planned = plan(shares, self._desk.registry, self._desk.slots, now=self._desk.clock.now())
+                await self._commit(planned)
         except (*DATA_ERRORS, ValueError, TypeError) as error:
             if len(shares) > 1:
                 middle = len(shares) // 2

@@ -66,6 +66,7 @@ class Recorder:
     def put(self, result: Result) -> None:
         """Take one result, to be recorded within milliseconds while the database is there."""
         self._queue.append(result)
+        self._note_next(result)  # its delay runs from now on, not from the commit
         self._arrived.set()
 
     def finish(self) -> None:
@@ -127,13 +128,13 @@ class Recorder:
         self._outcome_log.write(result, is_stale=is_stale)
         if is_stale:
             return
-        match result.outcome:
-            case Retrying(delay=delay) | Released(delay=delay):
-                self._note_due(result.claim.endpoint_id, delay)
-            case Dead(reason=reason, disables_endpoint=True):
-                self._to_disable[result.claim.endpoint_id] = reason
-            case _:
-                pass
+        self._note_next(result)  # again, in case it was looked for in vain before the commit
+        if isinstance(result.outcome, Dead) and result.outcome.disables_endpoint:
+            self._to_disable[result.claim.endpoint_id] = result.outcome.reason
+
+    def _note_next(self, result: Result) -> None:
+        if isinstance(result.outcome, Retrying | Released):
+            self._note_due(result.claim.endpoint_id, result.outcome.delay)
 
     async def _disable_endpoints(self) -> None:
         for endpoint_id, reason in tuple(self._to_disable.items()):
@@ -154,6 +155,6 @@ def _without_answer(result: Result, error: asyncpg.PostgresError) -> Result:
     if attempt is None or attempt.answer == Failure(code="protocol", message=message):
         raise DatabaseAway(f"{type(error).__name__}: {error}") from error
     event_id = None if result.claim.event is None else str(result.claim.event.id)
-    log.error("attempt.unrecordable", event_id=event_id, error=str(error))
+    log.error("attempt.unrecordable", event_id=event_id, detail=str(error))
     bare = replace(attempt, url="", request_headers="{}", answer=Failure(code="protocol", message=message))
     return replace(result, attempt=bare)

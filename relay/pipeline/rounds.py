@@ -104,6 +104,8 @@ class ClaimRound:
         """Claim once; if there is no more to claim, wait for a due time, a free slot, or news."""
         # What stuck outcomes tell must be known before their leases are claimed again.
         await either(self._recorder.caught_up, self._stop)
+        if self._stop.is_set():
+            return  # its wake-up has been given already
         self._wake.clear()
         if await self._scheduler.step():
             return

@@ -134,10 +134,11 @@ class Scheduler:
         return bool(self._waiting) and bool(claimed)
 
     async def _release_strays(self) -> None:
-        keys = self._desk.slots.keys()
-        rows = await self._session.fetch(
-            "release_strays", self._desk.instance, [key[0] for key in keys], [key[1] for key in keys]
-        )
+        async with self._desk.leasing:
+            keys = self._desk.slots.keys()
+            rows = await self._session.fetch(
+                "release_strays", self._desk.instance, [key[0] for key in keys], [key[1] for key in keys]
+            )
         self._strays_suspected = False
         for row in rows:
             self._desk.due.note(row["endpoint_id"], 0.0)

@@ -7,6 +7,8 @@ import orjson
 
 HIDDEN = "[hidden]"
 _SECRET_NAME = re.compile(r"auth|signature|cookie|token|secret|password|api-?key", re.IGNORECASE)
+_LONE_SURROGATE = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
+"""The others stand for bytes that were no UTF-8, which `surrogateescape` turns back."""
 
 
 def storable(text: str) -> str:
@@ -15,6 +17,7 @@ def storable(text: str) -> str:
         text = text.replace("\x00", "\\x00")
     if text.isascii():
         return text
+    text = _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -28,4 +31,4 @@ def headers_json(headers: Iterable[tuple[str, str]]) -> str:
     shown = {
         storable(name): HIDDEN if _SECRET_NAME.search(name) else storable(value) for name, value in headers
     }
-    return orjson.dumps(shown).decode().replace("\\u0000", "\\\\x00")
+    return orjson.dumps(shown).decode()

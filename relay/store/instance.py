@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import asyncpg
+
 from relay import __version__
 from relay.observe.logs import get_logger
 from relay.store.processes import ProcessIdentity, is_gone, this_process
@@ -25,12 +27,16 @@ class Instance:
 
     Args:
         session: A connection of its own, with a time-out of two seconds or less.
+        patient: A session for what may take longer than that.
         backoff: Pauses between tries while the database is away.
         activated: Called whenever this process became active, before anything is started.
     """
 
-    def __init__(self, *, session: Session, backoff: Backoff, activated: Callable[[], None]) -> None:
+    def __init__(
+        self, *, session: Session, patient: Session, backoff: Backoff, activated: Callable[[], None]
+    ) -> None:
         self._session = session
+        self._patient = patient
         self._backoff = backoff
         self._activated = activated
         self._others_settled = False
@@ -57,19 +63,25 @@ class Instance:
             try:
                 await self._beat()
                 self._backoff.succeeded()
-            except DatabaseAway as error:
+            except (DatabaseAway, asyncpg.PostgresError) as error:
                 self.active.clear()
                 await self._backoff.failed(error)
                 continue
             await asyncio.sleep(BEAT)
 
-    async def leave(self) -> None:
-        """Let a standby take over at once."""
+    async def leave(self, *, is_empty_handed: bool) -> None:
+        """Let a standby take over at once.
+
+        Args:
+            is_empty_handed: We hold no lease any more. Else the row stays as it is, so that the next relay finds us
+                gone and returns what we held.
+        """
         try:
-            await self._session.fetch("instance_beat", self.id, "stopped")
+            if is_empty_handed:
+                await self._session.fetch("instance_beat", self.id, "stopped")
             if self.active.is_set():
                 await self._session.fetch("instance_unlock")
-        except DatabaseAway:
+        except (DatabaseAway, asyncpg.PostgresError):
             pass  # the lock goes with the connection, and the row tells by its age
         self.active.clear()
 
@@ -108,12 +120,16 @@ class Instance:
                 )
             )
         ]
-        if gone:
-            started = time.monotonic()
-            row = await self._session.fetch_row("return_leases", gone)
-            count = 0 if row is None else row["returned"]
-            waited = round((time.monotonic() - started) * 1000)
-            log.info("leases.returned", deliveries=count, waited_ms=waited)
-            if count:
-                self._activated()
-        self._others_settled = len(gone) == len(others)
+        is_all = not gone or await self._return_leases_of(gone)
+        self._others_settled = is_all and len(gone) == len(others)
+
+    async def _return_leases_of(self, gone: list[int]) -> bool:
+        """Return leases; False if somebody held some of them locked, so that they must be asked for again."""
+        started = time.monotonic()
+        row = await self._patient.fetch_row("return_leases", gone)
+        assert row is not None  # noqa: S101 - an aggregate returns its row
+        waited = round((time.monotonic() - started) * 1000)
+        log.info("leases.returned", deliveries=row["returned"], waited_ms=waited)
+        if row["returned"]:
+            self._activated()
+        return not row["locked"]

@@ -27,7 +27,7 @@ class DatabaseWatch:
     def lost(self, who: str, error: Exception) -> None:
         """Note that `who` could not reach the database."""
         if not self._without:
-            log.error("database.lost", error=str(error) or type(error).__name__)
+            log.error("database.lost", part=who, detail=str(error) or type(error).__name__)
         self._without.add(who)
 
     def found(self, who: str) -> None:
@@ -58,7 +58,7 @@ class Backoff:
             error: `DatabaseAway`, or what the server said to a statement that ought to have gone through.
         """
         if isinstance(error, asyncpg.PostgresError):
-            log.error("database.refused", part=self._who, error=str(error))
+            log.error("database.refused", part=self._who, detail=str(error))
         self._watch.lost(self._who, error)
         await asyncio.sleep(self._pause * (0.5 + random.random()))  # noqa: S311 - jitter
         self._pause = min(self._pause * 2, LONGEST_PAUSE)

@@ -1,10 +1,16 @@
 -- Make the leases of instances that are gone due at once, instead of at their end.
 --
 -- Their claims stay unrecorded: what was in hand when a process died, again and again, is told by the gap.
--- Returns how many.
+-- What somebody else holds locked is left for another call, and so are the instances as long as there is any.
+-- Returns how many leases were returned, and how many were locked.
 --
 -- $1 instances: ids of instances that are gone
-with lost as materialized (
+with held as materialized (
+  select event_seq, endpoint_id
+  from relay.delivery
+  where claimed_by = any($1::bigint[])
+),
+lost as materialized (
   select event_seq, endpoint_id
   from relay.delivery
   where claimed_by = any($1::bigint[])
@@ -20,10 +26,16 @@ returned as (
     and d.endpoint_id = l.endpoint_id
   returning 1
 ),
+tally as materialized (
+  select
+    (select count(*) from lost) as returned,
+    (select count(*) from held) - (select count(*) from lost) as locked
+),
 stopped as (
   update relay.relay_instance
   set state = 'stopped'
   where id = any($1::bigint[])
+    and (select locked from tally) = 0
 )
-select count(*) as returned
-from returned
+select returned, locked
+from tally

@@ -81,7 +81,7 @@ def test_a_database_url_in_the_environment_is_not_taken(monkeypatch: pytest.Monk
 def test_all_mistakes_of_all_sources_are_reported_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = written(tmp_path, '[retry]\nfactor = 0\n[delivery]\ntimout = "3s"\nmax_in_flight = 50\n')
+    path = written(tmp_path, '[retry]\nfactor = 0\n[delivery]\ntimout = "3s"\nmax_payload_bytes = "1GiB"\n')
     (tmp_path / "log__levle").write_text("info")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("RELAY_LOG__FORMAT", "xml")
@@ -94,7 +94,7 @@ def test_all_mistakes_of_all_sources_are_reported_at_once(
         "database.dns",
         "retry.factor",
         "log.format",
-        "delivery.max_in_flight_per_endpoint",
+        "delivery.max_payload_bytes",
     ]
     assert f"({path}: retry.factor)" in problems[3]
     assert "(environment variable RELAY_LOG__FORMAT)" in problems[4]

@@ -1,0 +1,3 @@
+from tests.support.world import world
+
+__all__ = ["world"]

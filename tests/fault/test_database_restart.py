@@ -1,0 +1,117 @@
+"""PostgreSQL goes away under load and comes back: the daemon stays, resumes at once, and loses nothing."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.fault.load import steady_load
+from tests.fault.server import FAST_STOP, IMMEDIATE_STOP, Server, own_server
+from tests.support.application import Application
+from tests.support.checker import check_everything
+from tests.support.daemon import running_daemon
+from tests.support.receiver import Receiver, Reply
+from tests.support.world import World
+
+pytestmark = pytest.mark.fault
+
+RESUMED_WITHIN = 5.0
+FORGOTTEN = 0.6
+"""Seconds of outcomes that a crash of the server can forget, since they are committed asynchronously."""
+LIMITS = {"delivery": {"max_in_flight": 50, "max_in_flight_per_endpoint": 50}}
+FULL = pytest.mark.full
+ALL_ENDED = "select not exists (select from relay.fresh) and not exists (select from relay.delivery)"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with own_server() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("stops", "rate"),
+    [
+        pytest.param([FAST_STOP, IMMEDIATE_STOP], 5.0, id="several a second"),
+        pytest.param([FAST_STOP, IMMEDIATE_STOP], 300.0, id="hundreds a second"),
+        pytest.param(
+            [FAST_STOP] * 3 + [IMMEDIATE_STOP] * 10, 300.0, id="often", marks=[FULL, pytest.mark.timeout(600)]
+        ),
+    ],
+)
+async def test_a_restart_under_load_loses_nothing_and_charges_no_attempt(
+    server: Server, stops: list[signal.Signals], rate: float, tmp_path: Path, figures: Callable[[str], None]
+) -> None:
+    forgettable = 0
+    resumed: list[float] = []
+    async with (
+        Receiver() as receiver,
+        Application(server.dsn) as operator,
+        running_daemon(tmp_path, server.dsn, sections=LIMITS) as daemon,
+    ):
+        receiver.respond = lambda _: Reply(delay=0.02)
+        await operator.add_endpoint(receiver.url())
+        async with steady_load(server.dsn, rate=rate, batch=5 if rate > 100 else 1) as application:
+            for number in stops:
+                await receiver.wait_for_requests(len(receiver.receipts) + max(int(rate / 2), 1))
+                await server.stop(number)
+                forgettable += _of_the_last(receiver, FORGOTTEN) + receiver.open_requests
+                await server.start()
+                resumed.append(await _seconds_to_the_next(receiver, operator))
+        await operator.wait_until(ALL_ENDED)
+        findings = await check_everything(application, receiver)
+        attempts = await operator.fetchval("select max(attempt) from relay.attempt")
+        assert daemon.exit_code is None
+        assert await daemon.terminate() == 0
+
+    figures(
+        f"{len(application.books.committed)} events, {len(stops)} restarts; first request"
+        f" {[round(seconds, 2) for seconds in resumed]} s after the server accepted;"
+        f" {findings.duplicates.total()} duplicates of at most {forgettable}"
+    )
+    findings.assert_right(most_duplicates=forgettable)
+    assert max(resumed) <= RESUMED_WITHIN
+    assert attempts == 1
+    assert {receipt.request.attempt for receipt in receiver.receipts} == {1}
+
+
+def _of_the_last(receiver: Receiver, seconds: float) -> int:
+    """Return how many requests came in the last seconds."""
+    since = time.monotonic() - seconds
+    return sum(receipt.request.at >= since for receipt in receiver.receipts)
+
+
+async def _seconds_to_the_next(receiver: Receiver, operator: Application) -> float:
+    """Commit an event, and return after how many seconds it is received."""
+    accepted = time.monotonic()
+    del operator
+    count = len(receiver.receipts)
+    await receiver.wait_for_requests(count + 1)
+    return receiver.receipts[count].request.at - accepted
+
+
+@pytest.mark.parametrize(
+    "seconds", [3.0, pytest.param(30.0, marks=[FULL, pytest.mark.timeout(300)])], ids=["quick", "full"]
+)
+async def test_backends_terminated_every_100_ms_lose_nothing(world: World, seconds: float) -> None:
+    world.receiver.respond = lambda _: Reply(delay=0.02)
+    await world.application.add_endpoint(world.receiver.url())
+    daemon = await world.start(LIMITS)
+    async with steady_load(world.dsn, rate=200, batch=2) as application:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            await world.application.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and application_name like 'relay %'"
+            )
+            await asyncio.sleep(0.1)
+    await world.application.wait_until(ALL_ENDED)
+
+    findings = await check_everything(application, world.receiver)
+    findings.assert_right()
+    assert daemon.exit_code is None
+    assert daemon.logged("database.lost")
+    assert await daemon.terminate() == 0

@@ -1,0 +1,149 @@
+from dataclasses import replace
+from typing import get_args
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.model import (
+    Answer,
+    Cancelled,
+    Claim,
+    Dead,
+    Delivered,
+    ErrorCode,
+    Event,
+    Failure,
+    Outcome,
+    Released,
+    Response,
+    Retrying,
+    Schedule,
+)
+from relay.pipeline.verdict import judge, refuse_unsent
+
+NOW = 1_760_000_000.0
+SCHEDULE = Schedule(jitter=0)
+EVENT = Event(
+    seq=1,
+    id=uuid4(),
+    event_type="invoice.paid",
+    tenant="",
+    body=b"{}",
+    content_type="application/json",
+    sequence=None,
+    headers=None,
+    traceparent=None,
+    expires_at=None,
+    created_at=NOW,
+)
+CLAIM = Claim(event_seq=1, endpoint_id=uuid4(), event=EVENT, number=1, size=2)
+LAST = replace(CLAIM, attempts=12, window_attempts=12, window_started_at=NOW - 259_200)
+
+
+def verdict(answer: Answer, claim: Claim = CLAIM, random: float = 0.5) -> Outcome:
+    return judge(answer, claim, SCHEDULE, started=NOW, ended=NOW + 1, random=random)
+
+
+def response(status: int, **headers: str) -> Response:
+    lower = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status=status, headers=lower, body=b"")
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 206, 299])
+def test_every_2xx_delivers(status: int) -> None:
+    assert verdict(response(status)) == Delivered()
+
+
+@pytest.mark.parametrize("status", [100, 199, 300, 301, 302, 307, 308, 400, 401, 404, 500, 503, 599, 999])
+def test_every_other_status_is_tried_again(status: int) -> None:
+    assert verdict(response(status)) == Retrying(delay=5.0)
+
+
+def test_gone_ends_the_delivery_and_disables_the_endpoint() -> None:
+    assert verdict(response(410)) == Dead(reason="gone", disables_endpoint=True)
+
+
+@pytest.mark.parametrize(("wish", "disables"), [("abort", False), ("disable", True), (" Abort ", False)])
+def test_a_receiver_may_ask_for_an_end(wish: str, disables: bool) -> None:
+    assert verdict(response(500, webhook_delivery=wish)) == Dead(reason="aborted", disables_endpoint=disables)
+
+
+def test_a_success_counts_whatever_else_the_receiver_asks_for() -> None:
+    assert verdict(response(200, webhook_delivery="abort", retry_after="60")) == Delivered()
+
+
+@pytest.mark.parametrize(
+    ("answer", "delay"),
+    [
+        (response(429), 60.0),
+        (response(429, retry_after="7"), 7.0),
+        (response(429, retry_after="2"), 5.0),
+        (response(429, retry_after="nonsense"), 60.0),
+        (response(503, retry_after="600"), 600.0),
+        (response(503, retry_after="999999"), 86_400.0),
+    ],
+)
+def test_a_pause_that_was_asked_for_is_kept(answer: Answer, delay: float) -> None:
+    assert verdict(answer) == Retrying(delay=delay)
+
+
+@pytest.mark.parametrize("code", [code for code in get_args(ErrorCode) if code != "status"])
+def test_every_kind_of_failure_is_tried_again(code: ErrorCode) -> None:
+    assert verdict(Failure(code=code, message="it did not work")) == Retrying(delay=5.0)
+
+
+def test_what_can_never_work_ends_at_once() -> None:
+    answer = Failure(code="not_allowed", message="no", is_final=True)
+
+    assert verdict(answer) == Dead(reason="not_allowed")
+
+
+def test_our_own_fault_gives_the_delivery_back_even_after_its_last_attempt() -> None:
+    outcome = verdict(Failure(code="connect", message="no descriptors", is_own_fault=True), LAST)
+
+    assert isinstance(outcome, Released)
+    assert outcome.delay > 0
+
+
+def test_the_failure_at_the_end_of_the_window_is_the_last() -> None:
+    assert verdict(response(500), LAST) == Dead(reason="exhausted")
+
+
+def test_the_window_starts_with_its_first_charged_attempt() -> None:
+    waited = replace(CLAIM, event=replace(EVENT, created_at=NOW - 1e6))
+
+    assert verdict(response(500), waited) == Retrying(delay=5.0)
+
+
+def test_attempts_of_earlier_windows_do_not_lengthen_the_delay() -> None:
+    reopened = replace(CLAIM, attempts=13, window_attempts=0, window_started_at=None)
+
+    assert verdict(response(500), reopened) == Retrying(delay=5.0)
+
+
+@given(st.integers(0, 1000), st.text(), st.text(), st.floats(0, 1, exclude_max=True))
+def test_every_response_has_an_outcome(status: int, wish: str, pause: str, random: float) -> None:
+    outcome = verdict(response(status, webhook_delivery=wish, retry_after=pause), random=random)
+
+    assert isinstance(outcome, Delivered) == (200 <= status <= 299)
+
+
+def test_a_claim_is_sent_if_nothing_stands_against_it() -> None:
+    assert refuse_unsent(CLAIM, now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("claim", "outcome"),
+    [
+        (replace(CLAIM, event=None), Dead(reason="unprocessable")),
+        (replace(CLAIM, is_cancelled=True), Cancelled()),
+        (replace(CLAIM, event=replace(EVENT, expires_at=NOW)), Dead(reason="expired")),
+        (replace(CLAIM, event=replace(EVENT, expires_at=NOW + 1)), None),
+        (replace(CLAIM, lost=2), None),
+        (replace(CLAIM, lost=3), Dead(reason="quarantined")),
+    ],
+)
+def test_what_must_not_be_sent_ends_without_a_request(claim: Claim, outcome: Outcome | None) -> None:
+    assert refuse_unsent(claim, now=NOW) == outcome
