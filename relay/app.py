@@ -88,7 +88,7 @@ class Relay:
 
         Raises:
             DatabaseAway: The database was not there at the start.
-            OSError: The address of the health endpoints is taken.
+            CannotListen: The address of the health endpoints is taken.
         """
         started = time.monotonic()
         async with AsyncExitStack() as stack:

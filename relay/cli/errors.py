@@ -10,6 +10,7 @@ import click
 from relay.admin.operations.errors import InvalidInput, OperationError
 from relay.config_sources import ConfigError
 from relay.embedded.errors import EmbeddedError
+from relay.observe.health import CannotListen
 from relay.store.migrate import MigrationError, UnsupportedServer
 from relay.store.session import DatabaseAway
 
@@ -59,7 +60,7 @@ def conclusion_of(error: BaseException) -> Conclusion | None:  # noqa: PLR0911 -
             return Conclusion(lines=(), code=INTERRUPTED)
         case InvalidInput():
             return Conclusion(lines=(str(error),), code=USAGE)
-        case OperationError() | MigrationError() | UnsupportedServer() | EmbeddedError():
+        case OperationError() | MigrationError() | UnsupportedServer() | EmbeddedError() | CannotListen():
             return Conclusion(lines=(str(error),), code=FAILED)
         case ConfigError():
             return Conclusion(lines=error.problems, code=CONFIGURATION)

@@ -101,7 +101,7 @@ def _title(view: View, width: int) -> Table:
     minutes, seconds = divmod(int(view.seconds), 60)
     left = Text.assemble(("Relay demo", "bold"), f"  {minutes}:{seconds:02}  ", (view.state, "dim"))
     if view.goal is None:
-        line.add_row(left, Text("Ctrl-C ends it with a proof", style="dim"))
+        line.add_row(left, Text("" if view.state else "Ctrl-C ends it with a proof", style="dim"))
     else:
         line.add_row(
             left, ProgressBar(total=view.goal, completed=len(view.tally.committed), width=width // 3)

@@ -11,10 +11,13 @@ from pathlib import Path
 
 from relay.embedded.account import choose_account
 from relay.embedded.errors import EmbeddedError
+from relay.embedded.reset import reset
 from relay.embedded.traverse import can_enter
 
 PREFIX = "relay-demo-"
 LOCK = "in-use"
+DATA = "db"
+"""The name of PostgreSQL's data directory in the folder."""
 PORTS_TRIED = 100
 
 
@@ -93,9 +96,16 @@ def _sweep(parent: Path) -> None:
             descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
             finally:
                 os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    """Remove what a killed demo left, its server's socket outside the folder included."""
+    with suppress(EmbeddedError):
+        reset(folder / DATA)
+    shutil.rmtree(folder)
 
 
 def _lock(folder: Path) -> int:

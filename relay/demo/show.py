@@ -153,7 +153,7 @@ class Show:
             await working
         except ExceptionGroup as group:
             return f"the application failed: {', '.join(map(repr, group.exceptions))}"
-        self._screen.state = "waiting for the last deliveries"
+        self._screen.state = self._screen.state or "waiting for the last deliveries"
         await self._harm.send(self._tally.rolled_back, self._receiver)
         await self._tally.whole.wait()
         return ""

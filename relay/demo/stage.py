@@ -7,7 +7,7 @@ from pathlib import Path
 
 from relay.demo.harm import wanted_harm
 from relay.demo.picture import Hint
-from relay.demo.places import reserved_port, throw_away_folder
+from relay.demo.places import DATA, reserved_port, throw_away_folder
 from relay.demo.report import Report
 from relay.demo.screen import say
 from relay.demo.show import Plan, Show
@@ -33,7 +33,7 @@ async def demonstrate(plan: Plan) -> Report:
     stops.listen()
     with throw_away_folder() as folder:
         say(f"Starting PostgreSQL and a relay in {folder} ...")
-        data_dir = folder / "db"
+        data_dir = folder / DATA
         with (
             EmbeddedPostgres(data_dir, bindir=plan.bindir, options=THROW_AWAY) as server,
             reserved_port(HEALTH_PORT) as port,

@@ -1,6 +1,7 @@
 """Sends one request and returns what came back, whatever that is."""
 
 import asyncio
+import functools
 import ssl
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from relay.http.failures import failure_of
+from relay.http.head_first import HeadFirst
 from relay.model import Answer, Failure, Request, Response
 
 IDLE_SECONDS = 4.0
@@ -82,6 +84,8 @@ class Transport:
             ttl_dns_cache=30,
             **keep,  # type: ignore[arg-type] # aiohttp refuses the option together with force_close
         )
+        factory: functools.partial[Any] = functools.partial(HeadFirst, loop=asyncio.get_running_loop())
+        connector._factory = factory  # noqa: SLF001 - there is no option for it
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -7,6 +7,10 @@ from aiohttp import web
 from relay.config_values import Address
 
 
+class CannotListen(Exception):  # noqa: N818 - it says what the matter is
+    """The address of the health endpoints cannot be used; the message says what to do."""
+
+
 class HealthServer:
     """Answers probes: alive while the loop turns, ready while `readiness` finds nothing against it.
 
@@ -25,7 +29,7 @@ class HealthServer:
         """Listen.
 
         Raises:
-            OSError: The address is taken, or not this machine's.
+            CannotListen: The address is taken, or not this machine's.
         """
         app = web.Application(client_max_size=1024)
         app.router.add_get("/healthz", self._healthz)
@@ -33,7 +37,14 @@ class HealthServer:
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._address.host, self._address.port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            reason = error.strerror or error
+            raise CannotListen(
+                f"cannot listen on {self._address.host}:{self._address.port} ({reason}); "
+                'set metrics.listen to a free address, or to "" for none'
+            ) from error
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:

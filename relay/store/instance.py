@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 import asyncpg
 
@@ -40,6 +41,7 @@ class Instance:
         self._backoff = backoff
         self._activated = activated
         self._others_settled = False
+        self._backends: list[tuple[int, datetime]] = []
         self.active = asyncio.Event()
         self.standby = asyncio.Event()
         self.id = 0
@@ -86,6 +88,8 @@ class Instance:
         self.active.clear()
 
     async def _beat(self) -> None:
+        if not self._backends or not self._session.is_open:
+            await self._end_old_backends()
         was_active = self.active.is_set() and self._session.is_open
         if not was_active:
             self.active.clear()
@@ -106,6 +110,15 @@ class Instance:
             self._activated()
             self.active.set()
             log.info("relay.active", instance_id=self.id)
+
+    async def _end_old_backends(self) -> None:
+        """End what broken connections of ours left at the server: until it notices, that would keep the lock."""
+        row = await self._session.fetch_row("instance_backend")
+        assert row is not None  # noqa: S101 - a session sees itself
+        self._backends.append((row["pid"], row["backend_start"]))
+        while len(self._backends) > 1:
+            await self._session.fetch("instance_end_backend", *self._backends[0])
+            del self._backends[0]
 
     async def _return_leases(self) -> None:
         """Return the leases of instances that are gone; those that may live are asked about again."""
