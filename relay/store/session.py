@@ -102,8 +102,9 @@ class Session:
             DatabaseAway: The connection failed or the limit passed.
             asyncpg.PostgresError: The server refused the statement.
         """
+        text = query(name)
         async with self._lock:
-            return await self._guarded(self._run(name, arguments))
+            return await self._guarded(self._run(name, text, arguments))
 
     async def fetch_row(self, name: str, *arguments: object) -> asyncpg.Record | None:
         """Run the statement called `name` and return its first row; errors as in `fetch`."""
@@ -153,11 +154,11 @@ class Session:
             self._statements.clear()
             raise
 
-    async def _run(self, name: str, arguments: tuple[object, ...]) -> list[asyncpg.Record]:
+    async def _run(self, name: str, text: str, arguments: tuple[object, ...]) -> list[asyncpg.Record]:
         connection = await self._connected()
         statement = self._statements.get(name)
         if statement is None:
-            statement = await connection.prepare(query(name), timeout=self._timeout)
+            statement = await connection.prepare(text, timeout=self._timeout)
             self._statements[name] = statement
         return await statement.fetch(*arguments, timeout=self._timeout)
 

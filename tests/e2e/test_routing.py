@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.support.application import insert_endpoint, insert_events
+from tests.support.application import Application, insert_endpoint, insert_events
 from tests.support.checker import check_everything
 from tests.support.receiver import Received
 from tests.support.world import World
@@ -166,20 +166,15 @@ async def test_an_endpoint_gets_the_event_of_the_very_transaction_that_added_it(
 async def test_transactions_that_commit_out_of_order_or_roll_back_are_told_apart(world: World) -> None:
     await world.application.add_endpoint(world.receiver.url())
     daemon = await world.start()
-    slow = await world.application.connection()
-    transaction = slow.transaction()
-    await transaction.start()
-    await insert_events(slow, [{"event_type": "slow", "payload": "{}"}])
-    await insert_events(slow, [{"event_type": "slow", "payload": "{}"}])
-
-    world.application._connection = None  # the others go over another connection
-    quick = await world.application.insert_all(["{}"] * 5)
-    await world.application.insert_and_roll_back()
-    await daemon.wait_for_log("delivery.delivered", count=5)
-    assert len(world.receiver.received) == 5
-    await transaction.commit()
+    async with Application(world.dsn) as slow:
+        connection = await slow.connection()
+        async with connection.transaction():
+            await insert_events(connection, [{"event_type": "slow", "payload": "{}"}] * 2)
+            quick = await world.application.insert_all(["{}"] * 5)
+            await world.application.insert_and_roll_back()
+            await daemon.wait_for_log("delivery.delivered", count=5)
+            assert len(world.receiver.received) == 5
     await daemon.wait_for_log("delivery.delivered", count=7)
-    await slow.close()
 
     types = [request.header("X-Webhook-Event") for request in world.receiver.received]
     assert types == ["invoice.paid"] * len(quick) + ["slow"] * 2

@@ -7,7 +7,6 @@ import time
 import pytest
 import standardwebhooks
 import stripe
-
 from svix.webhooks import Webhook as SvixWebhook
 
 from relay.http.signature import generate_secret
@@ -18,7 +17,7 @@ from tests.support.world import World
 
 PAYLOADS = [
     '{ "a" :  1 ,\n\t"b":2 }',
-    '  [1, 2,\r\n 3]  \n',
+    "  [1, 2,\r\n 3]  \n",
     '{"name": "Zażółć ☃ 😀", "escaped": "\\u00e9"}',
     '{"nul": "\\u0000", "lone": "\\ud800"}',
     '{"a": 1, "a": 2}',

@@ -48,11 +48,13 @@ async def publish_while(
 
 
 @asynccontextmanager
-async def steady_load(dsn: str, *, rate: float, batch: int = 1) -> AsyncIterator[Application]:
-    """Publish about `rate` events a second for the length of the block, and then no more.
+async def steady_load(application: Application, *, rate: float, batch: int = 1) -> AsyncIterator[None]:
+    """Publish about `rate` events a second for the length of the block, on a connection of its own.
 
-    Yields:
-        The application with the books, for the time after the block; inside it is busy publishing.
+    Args:
+        application: Its database, and its books.
+        rate: Events a second.
+        batch: Events a transaction.
     """
     stop = asyncio.Event()
 
@@ -64,10 +66,11 @@ async def steady_load(dsn: str, *, rate: float, batch: int = 1) -> AsyncIterator
             return True
         return False
 
-    async with Application(dsn) as application, asyncio.TaskGroup() as tasks:
-        publishing = tasks.create_task(publish_while(wanted, application, batch=batch))
+    async with Application(application.dsn) as busy, asyncio.TaskGroup() as tasks:
+        busy.books = application.books
+        publishing = tasks.create_task(publish_while(wanted, busy, batch=batch))
         try:
-            yield application
+            yield
         finally:
             stop.set()
             await publishing

@@ -49,21 +49,21 @@ async def test_a_restart_under_load_loses_nothing_and_charges_no_attempt(
     resumed: list[float] = []
     async with (
         Receiver() as receiver,
-        Application(server.dsn) as operator,
+        Application(server.dsn) as application,
         running_daemon(tmp_path, server.dsn, sections=LIMITS) as daemon,
     ):
         receiver.respond = lambda _: Reply(delay=0.02)
-        await operator.add_endpoint(receiver.url())
-        async with steady_load(server.dsn, rate=rate, batch=5 if rate > 100 else 1) as application:
+        await application.add_endpoint(receiver.url())
+        async with steady_load(application, rate=rate, batch=5 if rate > 100 else 1):
             for number in stops:
                 await receiver.wait_for_requests(len(receiver.receipts) + max(int(rate / 2), 1))
                 await server.stop(number)
                 forgettable += _of_the_last(receiver, FORGOTTEN) + receiver.open_requests
                 await server.start()
-                resumed.append(await _seconds_to_the_next(receiver, operator))
-        await operator.wait_until(ALL_ENDED)
+                resumed.append(await _seconds_to_the_next(receiver))
+        await application.wait_until(ALL_ENDED)
         findings = await check_everything(application, receiver)
-        attempts = await operator.fetchval("select max(attempt) from relay.attempt")
+        attempts = await application.fetchval("select max(attempt) from relay.attempt")
         assert daemon.exit_code is None
         assert await daemon.terminate() == 0
 
@@ -84,10 +84,9 @@ def _of_the_last(receiver: Receiver, seconds: float) -> int:
     return sum(receipt.request.at >= since for receipt in receiver.receipts)
 
 
-async def _seconds_to_the_next(receiver: Receiver, operator: Application) -> float:
-    """Commit an event, and return after how many seconds it is received."""
+async def _seconds_to_the_next(receiver: Receiver) -> float:
+    """Wait for the next request, and return after how many seconds it came."""
     accepted = time.monotonic()
-    del operator
     count = len(receiver.receipts)
     await receiver.wait_for_requests(count + 1)
     return receiver.receipts[count].request.at - accepted
@@ -100,7 +99,7 @@ async def test_backends_terminated_every_100_ms_lose_nothing(world: World, secon
     world.receiver.respond = lambda _: Reply(delay=0.02)
     await world.application.add_endpoint(world.receiver.url())
     daemon = await world.start(LIMITS)
-    async with steady_load(world.dsn, rate=200, batch=2) as application:
+    async with steady_load(world.application, rate=200, batch=2):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             await world.application.execute(
@@ -110,7 +109,7 @@ async def test_backends_terminated_every_100_ms_lose_nothing(world: World, secon
             await asyncio.sleep(0.1)
     await world.application.wait_until(ALL_ENDED)
 
-    findings = await check_everything(application, world.receiver)
+    findings = await check_everything(world.application, world.receiver)
     findings.assert_right()
     assert daemon.exit_code is None
     assert daemon.logged("database.lost")

@@ -49,9 +49,9 @@ class Trial:
     The receiver takes a while to answer, and the application is always ahead: so there are open requests.
     """
 
-    def __init__(self, folder: Path, receiver: Receiver) -> None:
+    def __init__(self, folder: Path, receiver: Receiver, application: Application) -> None:
         self.receiver = receiver
-        self.application = Application("")
+        self.application = application
         self._folder = folder
         self._data_dir = folder / "data"
         receiver.respond = lambda _: Reply(delay=random.uniform(0.03, 0.12))
@@ -147,11 +147,11 @@ async def test_kills_under_load_lose_nothing_and_repeat_at_most_what_was_in_flig
 ) -> None:
     began = time.monotonic()
     with open_folder() as folder:
-        async with Receiver() as receiver, asyncio.TaskGroup() as tasks:
-            trial = Trial(folder, receiver)
+        async with Receiver() as receiver, Application("") as application, asyncio.TaskGroup() as tasks:
+            trial = Trial(folder, receiver, application)
             daemon = await trial.start()
             try:
-                await trial.application.add_endpoint(receiver.url())
+                await application.add_endpoint(receiver.url())
                 publishing = tasks.create_task(trial.publish(events))
                 killed: list[Kill] = []
                 for number in range(1, kills + 1):
@@ -159,26 +159,25 @@ async def test_kills_under_load_lose_nothing_and_repeat_at_most_what_was_in_flig
                     daemon, kill = await trial.kill(daemon, after)
                     killed.append(kill)
                 await publishing
-                await trial.application.wait_until(
+                await application.wait_until(
                     "select not exists (select from relay.fresh) and not exists (select from relay.delivery)",
                     limit=LIMIT,
                 )
-                findings = await check_everything(trial.application, receiver)
-                await trial.application.__aexit__()
+                findings = await check_everything(application, receiver)
                 assert await daemon.terminate() == 0
             finally:
                 await daemon.kill()
 
     *duplicates, uncalled_for = repeated(receiver, killed)
     figures(
-        f"{len(trial.application.books.committed)} events, {len(receiver.receipts)} requests, {kills} kills"
+        f"{len(application.books.committed)} events, {len(receiver.receipts)} requests, {kills} kills"
         f" in {time.monotonic() - began:.0f} s; open at each {[kill.open_requests for kill in killed]};"
         f" duplicates of each {duplicates}; lost {len(findings.lost)};"
         f" unexpected {len(findings.unexpected)};"
         f" next request after {[round(kill.resumed_after, 1) for kill in killed]} s"
     )
     findings.assert_right(most_duplicates=kills * MOST_IN_FLIGHT)
-    assert len(trial.application.books.committed) >= events
+    assert len(application.books.committed) >= events
     assert all(kill.open_requests >= LEAST_OPEN for kill in killed)
     assert uncalled_for == 0
     assert max(duplicates) <= MOST_IN_FLIGHT

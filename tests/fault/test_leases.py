@@ -1,0 +1,173 @@
+"""What a dead relay held goes on with the next one, at once; two relays on one database take turns."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.fault.load import steady_load
+from tests.support.application import Application
+from tests.support.checker import check_everything
+from tests.support.daemon import Daemon
+from tests.support.receiver import SILENCE, Receiver, Reply
+from tests.support.world import World
+
+pytestmark = pytest.mark.fault
+
+AT_ONCE = 5.0
+"""Seconds; a lease lasts a minute."""
+LIMITS = {"delivery": {"max_in_flight": 50, "max_in_flight_per_endpoint": 50}}
+ALL_ENDED = (
+    "select not exists (select from relay.fresh)"
+    " and not exists (select from relay.delivery where next_attempt_at is not null)"
+)
+
+
+async def test_what_a_killed_daemon_had_in_hand_is_sent_again_at_once(world: World) -> None:
+    receiver, application = world.receiver, world.application
+    receiver.respond = lambda _: SILENCE
+    await application.add_endpoint(receiver.url())
+    killed = await world.start()
+    ids = await application.insert_all(['{"id": 1}'] * 30)
+    await receiver.wait_for_open(30)
+    await killed.kill()
+    receiver.respond = lambda _: Reply()
+
+    successor = await world.start()
+    began = time.monotonic()
+    await receiver.wait_for_requests(60)
+    assert time.monotonic() - began < AT_ONCE
+    await application.wait_until(ALL_ENDED)
+
+    assert successor.logged("leases.returned", deliveries=30)
+    assert receiver.counts() == {str(event_id): 2 for event_id in ids}
+    assert {receipt.request.attempt for receipt in receiver.receipts} == {1}
+    (await check_everything(application, receiver)).assert_right(most_duplicates=30)
+
+
+async def test_leases_that_somebody_holds_locked_are_returned_as_soon_as_they_are_free(world: World) -> None:
+    receiver, application = world.receiver, world.application
+    receiver.respond = lambda _: SILENCE
+    await application.add_endpoint(receiver.url())
+    killed = await world.start()
+    event_id = await application.insert()
+    await receiver.wait_for_open(1)
+    await killed.kill()
+    receiver.respond = lambda _: Reply()
+
+    connection = await application.connection()
+    async with connection.transaction():
+        await connection.execute("select from relay.delivery for update")
+        successor = await world.start()
+        await successor.wait_for_log("leases.returned", deliveries=0, count=2)
+    await receiver.wait_for_event(event_id, count=2, limit=AT_ONCE)
+
+
+async def test_a_delivery_in_hand_at_three_ends_of_the_process_is_quarantined_alone(world: World) -> None:
+    receiver, application = world.receiver, world.application
+    await application.add_endpoint(receiver.url())
+    daemon = await world.start()
+    receiver.hold()
+    deadly = await application.insert('{"id": "deadly"}')
+    for _ in range(3):
+        await receiver.wait_for_open(1)
+        await daemon.kill()
+        daemon = await world.start()
+    receiver.release()
+    neighbours = await application.insert_all(['{"id": 1}'] * 20)
+
+    await application.wait_for_state(deadly, "dead", reason="quarantined")
+    for event_id in neighbours:
+        await application.wait_for_state(event_id, "delivered")
+    assert len(receiver.of(deadly)) == 3
+    (await check_everything(application, receiver)).assert_right(most_duplicates=2)
+
+
+async def test_only_one_of_two_relays_sends_and_the_other_takes_over_when_it_is_killed(
+    world: World, figures: Callable[[str], None]
+) -> None:
+    receiver, application = world.receiver, world.application
+    receiver.respond = lambda _: Reply(delay=0.05)
+    await application.add_endpoint(receiver.url())
+    active = await world.start(LIMITS)
+    standby = await world.start(LIMITS)
+    async with steady_load(application, rate=100):
+        await active.wait_for_log("delivery.delivered", count=100)
+        assert standby.logged("relay.standby")
+        assert not standby.logged("event.fanned_out")
+
+        await active.kill()
+        await receiver.wait_for(lambda: receiver.open_requests == 0, "the connections of the dead to go")
+        taken_over = await _seconds_to_the_next(receiver)
+        await standby.wait_for_log("delivery.delivered", count=100)
+    await application.wait_until(ALL_ENDED)
+
+    figures(f"the standby sent {taken_over:.2f} s after the kill")
+    assert taken_over < AT_ONCE
+    assert standby.logged("relay.active")
+    (await check_everything(application, receiver)).assert_right(most_duplicates=50)
+
+
+async def test_a_relay_that_stops_hands_over_without_a_duplicate(world: World) -> None:
+    receiver, application = world.receiver, world.application
+    receiver.respond = lambda _: Reply(delay=0.05)
+    await application.add_endpoint(receiver.url())
+    active = await world.start(LIMITS)
+    standby = await world.start(LIMITS)
+    async with steady_load(application, rate=100):
+        await active.wait_for_log("delivery.delivered", count=50)
+        assert await active.terminate() == 0
+        await standby.wait_for_log("delivery.delivered", count=100, limit=AT_ONCE + 5)
+    await application.wait_until(ALL_ENDED)
+
+    (await check_everything(application, receiver)).assert_right()
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [4.0, pytest.param(60.0, marks=[pytest.mark.full, pytest.mark.timeout(300)])],
+    ids=["quick", "full"],
+)
+async def test_connections_of_two_relays_cut_at_random_lose_nothing(
+    world: World, seconds: float, figures: Callable[[str], None]
+) -> None:
+    receiver, application = world.receiver, world.application
+    receiver.respond = lambda _: Reply(delay=0.05)
+    await application.add_endpoint(receiver.url())
+    daemons = [await world.start(LIMITS), await world.start(LIMITS)]
+    cuts = 0
+    async with steady_load(application, rate=100):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            cuts += await _cut_some(application)
+            await asyncio.sleep(random.uniform(0.05, 0.4))
+    await application.wait_until(ALL_ENDED, limit=90)
+
+    changes = sum(len(daemon.logged("relay.active")) for daemon in daemons)
+    findings = await check_everything(application, receiver)
+    figures(f"{cuts} connections cut, {changes} changes of the active, {findings.duplicates.total()} duplicates")
+    findings.assert_right()
+    assert [daemon.exit_code for daemon in daemons] == [None, None]
+    await _stop(daemons)
+
+
+async def _cut_some(application: Application) -> int:
+    rows = await application.fetch(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and application_name like 'relay %' and random() < 0.3"
+    )
+    return len(rows)
+
+
+async def _seconds_to_the_next(receiver: Receiver) -> float:
+    since = time.monotonic()
+    count = len(receiver.receipts)
+    await receiver.wait_for_requests(count + 1)
+    return receiver.receipts[count].request.at - since
+
+
+async def _stop(daemons: list[Daemon]) -> None:
+    for daemon in daemons:
+        assert await daemon.terminate() == 0
