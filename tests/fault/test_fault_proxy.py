@@ -61,8 +61,8 @@ async def test_a_listening_connection_gone_silent_is_noticed_and_replaced(
 @pytest.mark.parametrize(
     ("ways", "seconds"),
     [
-        pytest.param(Way.BOTH, 4.0, id="both ways"),
-        pytest.param(Way.TO_CLIENT, 4.0, id="replies only"),
+        pytest.param(Way.BOTH, 2.0, id="both ways"),
+        pytest.param(Way.TO_CLIENT, 2.0, id="replies only"),
         pytest.param(Way.BOTH, 30.0, id="both ways, long", marks=FULL),
         pytest.param(Way.TO_CLIENT, 30.0, id="replies only, long", marks=FULL),
         pytest.param(Way.TO_SERVER, 30.0, id="statements only, long", marks=FULL),
