@@ -9,7 +9,8 @@ from relay.config import Settings
 from relay.endpoints.defaults import defaults_of
 from relay.endpoints.registry import Registry
 from relay.endpoints.rows import EndpointRows
-from relay.http.build import make_transport, url_rule
+from relay.http.build import address_policy, make_transport, url_rule
+from relay.http.guard import GuardedSocketFactory
 from relay.http.transport import Transport
 from relay.observe import systemd
 from relay.observe.health import HealthServer
@@ -81,6 +82,7 @@ class Relay:
             defaults=defaults_of(settings), secrets=SecretBox(), refuse_url=url_rule(settings.security)
         )
         self._registry = Registry(self._rows)
+        self._guard = GuardedSocketFactory(address_policy(settings.security))
         self._sender: Sender | None = None
 
     async def run(self) -> None:
@@ -94,7 +96,7 @@ class Relay:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._sessions.close)
             await self._introduce()
-            self._build(await stack.enter_async_context(make_transport(self._settings.security)))
+            self._build(await stack.enter_async_context(make_transport(self._settings.security, self._guard)))
             await self._serve_health(stack)
             await self._live()
         log.info("relay.stopped", unfinished=self._slots.in_hand, uptime_s=round(time.monotonic() - started))
@@ -103,6 +105,7 @@ class Relay:
         """Take over what of these settings a running relay can change."""
         self._settings = settings
         self._outcome_log.sample_success = settings.log.sample_success
+        self._guard.policy = address_policy(settings.security)
         self._rows.change(defaults=defaults_of(settings), refuse_url=url_rule(settings.security))
         if self._sender is not None:
             self._sender.limits = _limits(settings)

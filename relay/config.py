@@ -33,7 +33,15 @@ from relay.config_values import (
 __all__ = ["ConfigError", "LoadedSettings", "Settings", "changed_needing_restart", "load"]
 
 DEFAULT_PATH = Path("/etc/relay/config.toml")
-_NEED_RESTART = ("database.", "embedded.", "metrics.listen", "delivery.max_in_flight")
+_NEED_RESTART = (
+    "database.",
+    "embedded.",
+    "metrics.listen",
+    "delivery.max_in_flight",
+    "delivery.max_in_flight_bytes",
+    "delivery.max_payload_bytes",
+    "security.ca_bundle",
+)
 _ORDERED = (  # the first must not exceed the second
     ("delivery.max_payload_bytes", "delivery.max_in_flight_bytes"),
     ("delivery.connect_timeout", "delivery.timeout"),
@@ -80,7 +88,7 @@ class Retry(_Section):
 
 
 class Security(_Section):
-    """`[security]`: where requests may go, and the keys of endpoints' secrets; the first encrypts."""
+    """`[security]`: where requests may go, and the keys kept for encrypting endpoints' secrets at rest."""
 
     allow_http: bool = False
     allow_cidrs: Networks = ()

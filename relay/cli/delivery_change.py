@@ -102,7 +102,7 @@ def _change_named(
         {"delivery": str(each.delivery), "result": each.result, "message": each.message} for each in results
     ]
     show_rows(rows, _COLUMNS, output)
-    refused = [each for each in results if each.result != delivery_changes.DONE[kind]]
+    refused = [each for each in results if each.result not in delivery_changes.DONE[kind]]
     for each in refused:
         say(f"relay: {each.delivery}: {each.message}")
     if refused:
@@ -111,7 +111,7 @@ def _change_named(
 
 def _select(access: Access, wanted: Filter) -> Selection:
     selection = access.run(lambda session: delivery_changes.select(session, wanted))
-    say(f"{selection.number} deliveries match.")
+    say(f"{selection.number} {'delivery matches' if selection.number == 1 else 'deliveries match'}.")
     return selection
 
 

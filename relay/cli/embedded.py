@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from relay.cli.common import confirm
 from relay.embedded import (
     AlreadyRunning,
     EmbeddedError,
@@ -105,8 +106,7 @@ def dump_command(place: Place, target: Path | None, form: str) -> None:
 @click.pass_obj
 def reset_command(place: Place, *, yes: bool) -> None:
     """Delete the data directory, with every event and delivery in it."""
-    if not yes:
-        click.confirm(f"Delete {place.data_dir} and all data in it?", abort=True, err=True)
+    confirm(f"Delete {place.data_dir} and all data in it?", yes=yes)
     with _errors_told():
         reset(place.data_dir)
     click.echo(f"deleted {place.data_dir}", err=True)

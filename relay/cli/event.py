@@ -36,7 +36,7 @@ def event() -> None:
 @click.argument("payload", required=False, metavar="[PAYLOAD|-]")
 @click.option("--id", type=click.UUID, help="The event's id; the default is a random one.")
 @click.option("--tenant", default="", help="Only endpoints of this tenant get it.")
-@click.option("--ordering-key", help="Order among the events of one key, for endpoints that ask for it.")
+@click.option("--ordering-key", help="The key within which the events have an order.")
 @click.option("--sequence", type=int, help="Your own version within the key, sent as X-Webhook-Sequence.")
 @click.option("--endpoint-id", type=click.UUID, help="Only this endpoint, whatever it subscribes to.")
 @click.option(

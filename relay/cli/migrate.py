@@ -7,6 +7,7 @@ import click
 from relay.cli.common import Access, OutputFormat, output_option, run_async, say, with_access
 from relay.cli.errors import FAILED, NEEDS_ACTION
 from relay.cli.output import Column, show_one, show_rows
+from relay.shipped_files import shipped
 from relay.store import migrate as runner
 
 _COLUMNS = (
@@ -65,6 +66,12 @@ def check(access: Access, output: OutputFormat) -> None:
 def sql(after: int) -> None:
     """Print the SQL that `up` runs, for psql and for review; needs no database."""
     click.echo(runner.sql_text(after=after), nl=False)
+
+
+@migrate.command()
+def roles() -> None:
+    """Print the SQL that makes the four roles and says what each may do; for psql, after `up`."""
+    click.echo((shipped("sql") / "roles.sql").read_text(encoding="utf-8"), nl=False)
 
 
 def _conclude(verdict: runner.Verdict) -> None:

@@ -71,8 +71,12 @@ class Daemon:
         log_settings = self._loaded.settings.log
         configure(log_settings.level, log_settings.format)
         log.info("relay.starting", version=__version__, pid=os.getpid())
-        with self._database() as dsn, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._serve(dsn, until_idle=until_idle))
+        try:
+            with self._database() as dsn, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve(dsn, until_idle=until_idle))
+        except Exception as error:
+            log.error("relay.failed", detail=str(error) or type(error).__name__)  # noqa: TRY400 - told in full below
+            raise
 
     def _load(self) -> LoadedSettings:
         return load(self._config, {"database.dsn": self._dsn})
@@ -89,6 +93,7 @@ class Daemon:
             ensure_key_file(data_dir.with_name(data_dir.name + ".key"))
             log.info("embedded.started", data_dir=str(data_dir), pid=server.pid)
             yield server.dsn
+        log.info("embedded.stopped", data_dir=str(data_dir))
 
     async def _serve(self, dsn: str, *, until_idle: bool) -> None:
         await self._prepare(dsn)
@@ -107,8 +112,10 @@ class Daemon:
                 log.info("schema.migrated", version=migration.version)
             return
         verdict = await migrate.check(dsn)
-        if not verdict.is_ok:
+        if verdict.kind == "pending":
             raise PendingMigrations(verdict.message)
+        if not verdict.is_ok:
+            raise click.ClickException(verdict.message)
 
     def _reload(self, relay: Relay) -> None:
         systemd.reloading()

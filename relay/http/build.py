@@ -30,13 +30,12 @@ def url_rule(security: Security) -> Callable[[str], str | None]:
     return refuse
 
 
-def make_transport(security: Security) -> Transport:
-    """Return a transport that goes only where it may; call it with a running event loop.
+def make_transport(security: Security, guard: GuardedSocketFactory) -> Transport:
+    """Return a transport that goes only where the guard lets it; call it with a running event loop.
 
     Raises:
         OSError: The CA bundle cannot be read.
     """
-    guard = GuardedSocketFactory(address_policy(security))
     tls = ssl.create_default_context(cafile=None if security.ca_bundle is None else str(security.ca_bundle))
     tls.minimum_version = ssl.TLSVersion.TLSv1_2
     return Transport(socket_factory=guard, resolver=make_resolver(guard.refuse), tls=tls)

@@ -24,7 +24,6 @@ KEYS: dict[str, str] = {
     "data_dir": "where the embedded database keeps its files",
     "deliveries": "how many deliveries",
     "endpoints": "how many endpoints",
-    "events": "how many events",
     "in_flight": "how many requests were in flight",
     "instance_id": "the id of this relay or of the one it is about",
     "lag_ms": "how late the event loop was, in milliseconds",
@@ -73,7 +72,7 @@ CATALOGUE: tuple[LogEvent, ...] = (
         "relay.standby",
         "info",
         "Another relay works on the database; this one waits.",
-        ("instance_id", "pid"),
+        ("instance_id",),
     ),
     LogEvent(
         "relay.draining",
@@ -91,13 +90,13 @@ CATALOGUE: tuple[LogEvent, ...] = (
         "relay.failed",
         "error",
         "The process cannot go on and ends.",
-        ("part", "reason"),
+        ("detail",),
     ),
     LogEvent(
         "event.fanned_out",
         "info",
         "The deliveries of an event were made.",
-        ("event_id", "event_type", "tenant", "deliveries", "events"),
+        ("event_id", "event_type", "deliveries"),
     ),
     LogEvent(
         "event.unrouted",
@@ -138,8 +137,8 @@ CATALOGUE: tuple[LogEvent, ...] = (
     LogEvent(
         "delivery.held",
         "info",
-        "A delivery waits for its endpoint, or for an earlier event of its key.",
-        ("event_id", "event_type", "endpoint_id", "attempt", "reason"),
+        "A delivery waits until its endpoint takes deliveries again.",
+        ("event_id", "event_type", "endpoint_id", "reason"),
     ),
     LogEvent(
         "delivery.released",
@@ -156,7 +155,7 @@ CATALOGUE: tuple[LogEvent, ...] = (
     LogEvent(
         "delivery.failed_internally",
         "error",
-        "A defect in Relay broke an attempt; the fault is ours, so the attempt does not count.",
+        "A defect in Relay broke an attempt. It is charged, so that it ends in the schedule and not in a loop.",
         ("event_id", "endpoint_id", "exception"),
     ),
     LogEvent(
@@ -222,7 +221,7 @@ CATALOGUE: tuple[LogEvent, ...] = (
         "The embedded PostgreSQL runs.",
         ("data_dir", "bindir", "pid", "port", "version"),
     ),
-    LogEvent("embedded.stopped", "info", "The embedded PostgreSQL has stopped.", ("data_dir", "pid")),
+    LogEvent("embedded.stopped", "info", "The embedded PostgreSQL has stopped.", ("data_dir",)),
 )
 
 _HEAD = """\

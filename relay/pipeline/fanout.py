@@ -43,6 +43,8 @@ class FanOut:
         Raises:
             DatabaseAway: Nothing is known of what was under way; start over, and release strays.
         """
+        if not self._session.is_open:
+            self.start_over()  # a server that crashed gives transaction numbers out again that it gave out before
         asked = time.monotonic()
         cursor = self._cursor  # `start_over` may put another in its place meanwhile, which has to stay new
         # Without a free slot nothing can be leased, and the bodies need not come along.
@@ -108,7 +110,7 @@ class FanOut:
             if not leased:
                 self._desk.due.note(endpoint_id, 0.0 if not_before is None else not_before - now)
         for share in planned.shares:
-            _tell(share)
+            self._tell(share)
 
     async def _set_aside(self, share: Share, error: Exception) -> None:
         """End the one event that cannot be fanned out, where people see it."""
@@ -120,15 +122,17 @@ class FanOut:
         except DATA_ERRORS as again:
             raise DatabaseAway(f"{type(again).__name__}: {again}") from again
 
-
-def _tell(share: Share) -> None:
-    if share.row["event_id"] is None or share.ended == "unprocessable":
-        return
-    about = {"event_id": str(share.row["event_id"]), "event_type": share.row["event_type"]}
-    match share.ended:
-        case "no_subscription":
-            log.info("event.unrouted", **about, tenant=share.row["tenant"])
-        case "cancelled":
-            log.info("event.cancelled", **about)
-        case _:
-            log.info("event.fanned_out", **about, deliveries=len(share.endpoint_ids))
+    def _tell(self, share: Share) -> None:
+        if share.row["event_id"] is None or share.ended == "unprocessable":
+            return
+        about = {"event_id": str(share.row["event_id"]), "event_type": share.row["event_type"]}
+        match share.ended:
+            case "no_subscription":
+                log.info("event.unrouted", **about, tenant=share.row["tenant"])
+            case "cancelled":
+                log.info("event.cancelled", **about)
+            case _:
+                log.info("event.fanned_out", **about, deliveries=len(share.endpoint_ids))
+        for endpoint in map(self._desk.registry.get, share.endpoint_ids):
+            if endpoint is not None and endpoint.hold is not None:
+                log.info("delivery.held", **about, endpoint_id=str(endpoint.id), reason=endpoint.hold)

@@ -1,6 +1,7 @@
 """One attempt: build the request, sign it afresh, send it, judge the answer."""
 
 import random
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,7 +57,7 @@ class Sender:
     async def attempt(self, claim: Claim, event: Event, endpoint: Endpoint) -> Result:
         """Send the event of `claim` to `endpoint` and return what is to be recorded."""
         number = claim.attempts + 1
-        started = self._clock.now()
+        started, began = self._clock.now(), time.monotonic()
         headers: Headers = ()
         refusal = endpoint.refusal
         if refusal is None:
@@ -68,7 +69,8 @@ class Sender:
             answer = await self._wire.send(self._request(event, endpoint, headers))
         else:
             answer = Failure(code="not_allowed", message=refusal, is_final=True)
-        ended = self._clock.now()
+        # The database's clock may be corrected meanwhile; how long it took is the monotonic one's to tell.
+        ended = started + time.monotonic() - began
         outcome = judge(
             answer,
             claim,
@@ -119,8 +121,8 @@ class Sender:
             headers.append(("traceparent", event.traceparent))
         headers.extend(endpoint.headers)
         if event.headers is not None:
-            own = dict(headers)
-            headers.extend((n, v) for n, v in _checked(event.headers) if n not in own)
+            own = {name.lower() for name, _ in headers}
+            headers.extend((n, v) for n, v in _checked(event.headers) if n.lower() not in own)
         return tuple(headers)
 
 

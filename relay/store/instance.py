@@ -88,11 +88,10 @@ class Instance:
         self.active.clear()
 
     async def _beat(self) -> None:
-        if not self._backends or not self._session.is_open:
-            await self._end_old_backends()
         was_active = self.active.is_set() and self._session.is_open
         if not was_active:
             self.active.clear()
+            await self._end_old_backends()
             row = await self._session.fetch_row("instance_lock")
             assert row is not None  # noqa: S101 - a select of one value returns a row
             if not row["is_active"]:
@@ -113,6 +112,8 @@ class Instance:
 
     async def _end_old_backends(self) -> None:
         """End what broken connections of ours left at the server: until it notices, that would keep the lock."""
+        if self._backends and self._session.is_open:
+            return
         row = await self._session.fetch_row("instance_backend")
         assert row is not None  # noqa: S101 - a session sees itself
         self._backends.append((row["pid"], row["backend_start"]))

@@ -87,7 +87,8 @@ def judge(found: Iterable[MigrationStatus]) -> Verdict:
             kind="diverged", message=f"{message}; restore the database, or install a later version"
         )
     if pending:
-        message = f"{len(pending)} migrations are pending, the next is {_name(pending[0])}"
+        number = "1 migration is" if len(pending) == 1 else f"{len(pending)} migrations are"
+        message = f"{number} pending, the next is {_name(pending[0])}"
         return Verdict(kind="pending", message=f"{message}; run `relay migrate up`")
     return Verdict(kind="ok", message=f"the schema is at migration {last_applied:04}")
 

@@ -17,7 +17,8 @@ with asked as materialized (
     o.seq as event_seq,
     o.expires_at <= now() as is_expired,
     c.event_id is not null as is_cancelled,
-    e.removed_at is not null as is_removed
+    e.removed_at is not null as is_removed,
+    e.state <> 'active' as is_stopped
   from unnest($1::uuid[], $2::uuid[]) as t(event_id, endpoint_id)
   left join relay.outbox o on o.id = t.event_id
   left join relay.cancellation c on c.event_id = t.event_id
@@ -119,6 +120,7 @@ select
   a.event_id,
   a.endpoint_id,
   case
+    when s.event_seq is not null and a.is_stopped then 'held'
     when s.event_seq is not null then 'scheduled'
     when p.event_seq is null and d.event_seq is null then 'not_found'
     when a.is_removed then 'endpoint_removed'

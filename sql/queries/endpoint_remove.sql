@@ -34,7 +34,7 @@ select
   retry_schedule,
   store_response_body,
   metadata::text as metadata,
-  state,
+  'removed' as state,
   disabled_reason,
   created_at,
   updated_at

@@ -1,6 +1,5 @@
 """A PostgreSQL server that a test stops and starts, at one and the same address."""
 
-import asyncio
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -50,7 +49,12 @@ class Server:
         settings = {**FAST, "listen_addresses": "", "unix_socket_directories": str(self._socket_dir)}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self._folder / "server.log").open("ab") as log:
-            argv = [self._binaries.bindir / "postgres", "-D", self._folder / "data", *options]
+            argv: list[str | Path] = [
+                self._binaries.bindir / "postgres",
+                "-D",
+                self._folder / "data",
+                *options,
+            ]
             self._process = start_server(argv, self._account, log.fileno())
         await eventually(self._accepts, "the server accepts connections")
 

@@ -52,7 +52,9 @@ async def test_a_drain_that_runs_out_of_time_leaves_its_deliveries_due_at_once(w
 
     assert await daemon.terminate(1.0 + MARGIN) == 0
 
-    left = await application.fetch("select state, attempt, claimed_by, next_attempt_at <= now() from relay.delivery")
+    left = await application.fetch(
+        "select state, attempt, claimed_by, next_attempt_at <= now() from relay.delivery"
+    )
     assert [tuple(row) for row in left] == [("pending", 0, None, True)] * 20
     receiver.respond = lambda _: Reply()
     successor = await world.start()

@@ -93,9 +93,7 @@ async def test_outcomes_that_cannot_be_written_are_kept_and_written_after(
     assert await daemon.terminate() == 0
 
 
-@pytest.mark.parametrize(
-    "seconds", [3.0, pytest.param(30.0, marks=FULL)], ids=["quick", "full"]
-)
+@pytest.mark.parametrize("seconds", [3.0, pytest.param(30.0, marks=FULL)], ids=["quick", "full"])
 async def test_connections_reset_again_and_again_lose_nothing(
     world: World, proxy: Proxy, seconds: float
 ) -> None:
@@ -107,7 +105,7 @@ async def test_connections_reset_again_and_again_lose_nothing(
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             proxy.reset()
-            await asyncio.sleep(random.uniform(0.02, 0.3))
+            await asyncio.sleep(random.uniform(0.02, 0.3))  # noqa: S311 - no secret
     await application.wait_until(ALL_ENDED, limit=90)
     assert daemon.exit_code is None
     (await check_everything(application, receiver)).assert_right()

@@ -54,7 +54,7 @@ class Trial:
         self.application = application
         self._folder = folder
         self._data_dir = folder / "data"
-        receiver.respond = lambda _: Reply(delay=random.uniform(0.03, 0.12))
+        receiver.respond = lambda _: Reply(delay=random.uniform(0.03, 0.12))  # noqa: S311 - no secret
 
     async def start(self) -> Daemon:
         """Start the daemon on the data directory."""
@@ -82,7 +82,9 @@ class Trial:
 
         async def wanted() -> bool:
             await self.receiver.wait_for(
-                lambda: len(books.committed) - len(receipts) < MOST_WAITING, "the backlog to shrink", limit=LIMIT
+                lambda: len(books.committed) - len(receipts) < MOST_WAITING,
+                "the backlog to shrink",
+                limit=LIMIT,
             )
             return len(books.committed) < events
 
@@ -155,7 +157,8 @@ async def test_kills_under_load_lose_nothing_and_repeat_at_most_what_was_in_flig
                 publishing = tasks.create_task(trial.publish(events))
                 killed: list[Kill] = []
                 for number in range(1, kills + 1):
-                    after = int((number + random.uniform(-0.1, 0.1)) * events / (kills + 1))
+                    early_or_late = random.uniform(-0.1, 0.1)  # noqa: S311 - no secret
+                    after = int((number + early_or_late) * events / (kills + 1))
                     daemon, kill = await trial.kill(daemon, after)
                     killed.append(kill)
                 await publishing

@@ -15,7 +15,9 @@ HELD_FOR = 3.0
 LEFT = "select count(*) from relay.delivery"
 
 
-async def test_a_delivery_that_an_application_holds_locked_is_recorded_when_it_is_let_go(world: World) -> None:
+async def test_a_delivery_that_an_application_holds_locked_is_recorded_when_it_is_let_go(
+    world: World,
+) -> None:
     receiver, application = world.receiver, world.application
     receiver.hold()
     await application.add_endpoint(receiver.url())

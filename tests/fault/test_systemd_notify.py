@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,9 @@ class ServiceManager:
 
     def names(self) -> list[str]:
         """Return what was told in order, the pings left out."""
-        return [name for _, message in self.told for name in message if name not in {"WATCHDOG", "MONOTONIC_USEC"}]
+        return [
+            name for _, message in self.told for name in message if name not in {"WATCHDOG", "MONOTONIC_USEC"}
+        ]
 
     def pings(self) -> list[float]:
         """Return when the pings came."""
@@ -99,10 +102,12 @@ async def test_ready_comes_only_after_the_first_look_at_the_database(
         await world.application.wait_until("select exists (select from pg_locks where not granted)")
         assert manager.names() == []
     await manager.wait_for("READY")
-    assert daemon.logged("relay.started")
+    await daemon.wait_for_log("relay.started")
 
 
-async def test_the_pings_go_on_while_the_stop_waits_for_answers(world: World, manager: ServiceManager) -> None:
+async def test_the_pings_go_on_while_the_stop_waits_for_answers(
+    world: World, manager: ServiceManager
+) -> None:
     world.receiver.hold()
     await world.application.add_endpoint(world.receiver.url())
     daemon = await world.start(environment=manager.environment)
@@ -127,7 +132,7 @@ async def test_no_ping_comes_while_the_loop_is_blocked(
     daemon.signal(signal.SIGUSR1)
     await daemon.wait_for_log("loop.stalled")
     pings = manager.pings()
-    longest = max(later - earlier for earlier, later in zip(pings, pings[1:], strict=False))
+    longest = max(later - earlier for earlier, later in pairwise(pings))
     assert longest > BLOCKED_FOR - WATCHDOG
     await manager.wait_for_pings(3)
     assert daemon.exit_code is None
@@ -148,7 +153,9 @@ async def test_a_reload_with_a_good_configuration_takes_effect(world: World, man
     assert received == "Changed/2.0"
 
 
-async def test_a_reload_with_a_bad_configuration_keeps_the_old_one(world: World, manager: ServiceManager) -> None:
+async def test_a_reload_with_a_bad_configuration_keeps_the_old_one(
+    world: World, manager: ServiceManager
+) -> None:
     await world.application.add_endpoint(world.receiver.url())
     daemon = await world.start({"delivery": {"user_agent": "Old/1.0"}}, environment=manager.environment)
     _write_config(daemon, world, "user_agnet", "Changed/2.0")

@@ -54,6 +54,14 @@ def test_retry_opens_a_new_window_at_once(
     assert rows.audit() == [("delivery.retry", name)]
 
 
+def test_retry_says_that_a_paused_endpoint_holds_it(cli: CommandLine, rows: Rows) -> None:
+    endpoint_id = rows.endpoint()
+    name = rows.delivery(endpoint_id, state="dead", reason="exhausted", attempt=13, next_attempt_at=None)
+    cli.done("endpoint", "pause", str(endpoint_id))
+    assert result(cli, "retry", name) == ("held", 0)
+    assert rows.of(name)["state"] == "retrying"
+
+
 def test_retry_fences_off_the_process_whose_lease_is_over(cli: CommandLine, rows: Rows) -> None:
     past = datetime(2020, 1, 1, tzinfo=UTC)
     name = rows.delivery(rows.endpoint(), state="retrying", claimed_by=1, claim=3, next_attempt_at=past)

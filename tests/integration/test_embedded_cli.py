@@ -80,11 +80,12 @@ def test_reset_deletes_everything_only_after_a_yes(data_dir: Path, home: Path) -
     with server_on(data_dir):
         pass
 
-    refused = relay_embedded(data_dir, "reset", said="n\n")
+    unasked = relay_embedded(data_dir, "reset")
     kept = (data_dir / "PG_VERSION").exists()
-    done = relay_embedded(data_dir, "reset", said="y\n")
+    done = relay_embedded(data_dir, "reset", "--yes")
 
-    assert (refused.returncode, kept, done.returncode) == (1, True, 0)
+    assert (unasked.returncode, kept, done.returncode) == (2, True, 0)
+    assert "--yes" in unasked.stderr
     assert not any(home.iterdir())
 
 

@@ -38,9 +38,11 @@ The first of these that has a value counts:
 Durations are texts such as `"250ms"`, `"30s"`, `"12h"`, `"3d"`; sizes such as `"16KiB"`, `"128MiB"`. In the
 environment and in credentials a list is one line with commas. An unknown key is an error.
 
-`relay config check` finds every mistake at once and ends with exit code 78 if there is one. `relay config show --sources`
-says what counts, and where it came from. `systemctl reload relay` (SIGHUP) applies what is changed, but for the keys
-that need a restart; if anything is wrong, the old configuration stays in force and the log says `config.rejected`.
+`relay config check` finds every mistake at once and ends with exit code 78 if there is one.
+`relay config show --sources` says what counts, and where it came from.
+
+`systemctl reload relay` (SIGHUP) applies what is changed, but for the keys that need a restart. If anything is wrong,
+the old configuration stays in force, and the log says `config.rejected`.
 """
 
 _CLI_HEAD = """\
@@ -101,6 +103,7 @@ def _section(name: str, example: str) -> str:
     _, _, text = example.partition(f"\n[{name}]\n")
     rows = "\n".join(_row(name, line) for line in text.partition("\n\n")[0].splitlines())
     about = (type(getattr(Settings(), name)).__doc__ or "").partition(": ")[2].strip()
+    about = about.replace("None = ", '`""` = ')  # TOML has no null
     head = "| key | default | restart | meaning |\n|---|---|---|---|"
     return f"## `[{name}]`\n\n{about[:1].upper()}{about[1:]}\n\n{head}\n{rows}"
 
@@ -126,6 +129,9 @@ def _context(command: click.Command, name: str, parent: click.Context | None) ->
 def _commands(context: click.Context) -> Iterator[str]:
     """Yield the help of a command, then of the commands below it."""
     command = context.command
+    command._help_option = (
+        None  # made once and kept, by whoever called the command first and with other names
+    )
     yield f"## `{context.command_path}`\n\n```text\n{command.get_help(context)}\n```"
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

@@ -42,16 +42,16 @@ _FUNCTIONS = """\
 
 | function | returns | does |
 |---|---|---|
-| `relay.publish(event_type, payload, …)` | uuid | inserts one event in your transaction; returns its id, or with a `dedupe_key` the id of the first event of that key. `payload` may be text, json or jsonb; the other columns are named arguments |
-| `relay.cancel(event_id)` | void | withdraws what of the event has not been sent when your transaction commits |
+| `relay.publish(event_type, payload, …)` | uuid | inserts one event, and returns the id of the one that stands |
+| `relay.cancel(event_id)` | void | withdraws what has not been sent when your transaction commits |
 | `relay.event_of_dedupe_key(tenant, key)` | uuid | the event that holds a dedupe key; null if none does |
 """
 
 _ABOUT = {
     "outbox": "What applications write. A row is an event. Never change or delete one that is not delivered.",
-    "delivery_status": "Where each delivery stands: one row for an event and an endpoint, or one without endpoint for an event that has none (yet).",
+    "delivery_status": "Where each delivery stands. An event without deliveries, or without any yet, has one row.",
     "delivery_log": "Every attempt: what was sent and what came back.",
-    "endpoint_health": "One row for each endpoint, also for removed ones. Ratio and attempts are of the last 5 minutes.",
+    "endpoint_health": "One row an endpoint, also for removed ones. Ratio and attempts are of the last 5 minutes.",
     "backlog": "What has not ended well, counted by state. A state with nothing in it has no row.",
 }
 
@@ -79,8 +79,8 @@ _MEANING: Mapping[str, Mapping[str, str]] = {
         "endpoint_id": "the endpoint; null if the event has no deliveries, or none yet",
         "event_type": "the event's type",
         "tenant": "the event's tenant",
-        "state": "`pending`, `in_flight`, `retrying`, `held`, `delivered`, `dead`, `cancelled`, or `unrouted`: no endpoint subscribed",
-        "reason": "why it is held, dead or unrouted",
+        "state": "`pending`, `in_flight`, `retrying`, `held`, `delivered`, `dead`, `cancelled` or `unrouted`",
+        "reason": "why it is held, dead or unrouted (no endpoint subscribed)",
         "attempts": "how many attempts were counted",
         "last_status_code": "HTTP status of the last attempt, if one came",
         "last_error": "what went wrong with it, in words",
@@ -97,12 +97,12 @@ _MEANING: Mapping[str, Mapping[str, str]] = {
         "trigger_type": "`automatic`, or `manual` after `relay delivery retry`",
         "stale": "it happened, but another relay had taken the delivery over, so it changed nothing",
         "status_code": "HTTP status; null if none came",
-        "error_code": "`dns`, `connect`, `tls`, `timeout`, `reset`, `protocol`, `not_allowed`, or `status` for a status that is no 2xx",
+        "error_code": "`dns`, `connect`, `tls`, `timeout`, `reset`, `protocol`, `not_allowed` or `status`",
         "error": "the same in words",
         "request_headers": "as sent; what is secret is `[hidden]`",
         "request_body": "as sent",
         "response_headers": "as received",
-        "response_body": "the first bytes of it (`delivery.max_response_bytes`); null if the endpoint is set not to keep it",
+        "response_body": "its first bytes (`delivery.max_response_bytes`); null if the endpoint is set not to keep it",
         "duration_ms": "milliseconds from the start to the answer",
         "attempted_at": "when it began",
         "next_attempt_at": "when the next one was due then",

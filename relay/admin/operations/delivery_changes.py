@@ -14,11 +14,12 @@ BATCH = 1000
 """The most deliveries that one transaction changes."""
 
 Change = Literal["retry", "discard"]
-DONE = {"retry": "scheduled", "discard": "discarded"}
-"""The result that means that the wish was granted."""
+DONE = {"retry": ("scheduled", "held"), "discard": ("discarded",)}
+"""The results that mean that the wish was granted."""
 
 _WHY = {
     "scheduled": "will be sent again now",
+    "held": "will be sent again as soon as its endpoint takes deliveries; `relay endpoint resume` lets it",
     "discarded": "given up",
     "in_flight": "in flight or being recorded right now, so nothing was changed; look again in a moment",
     "delivered": "delivered already, so nothing was changed",
@@ -34,8 +35,9 @@ class ChangeResult:
     """What became of the wish to change one delivery.
 
     Attributes:
-        result: `scheduled` or `discarded` if it was done; else why nothing was changed: `in_flight`,
-            `delivered`, `endpoint_removed`, `cancelled`, `expired` or `not_found`.
+        result: `scheduled`, `held` (scheduled, but its endpoint is paused or disabled) or `discarded` if it was done;
+            else why nothing was changed: `in_flight`, `delivered`, `endpoint_removed`, `cancelled`, `expired` or
+            `not_found`.
     """
 
     delivery: DeliveryName
