@@ -11,7 +11,12 @@ class HeadFirst(ResponseHandler):
 
     The parser takes such a piece as a whole and forgets the head once the body turns out to be malformed. But the
     status decides: after a 2xx the event has arrived, and sending it again would be our fault.
+
+    Attributes:
+        was_used: A request was made on it.
     """
+
+    was_used = False
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser what a head may end with, and then the rest."""

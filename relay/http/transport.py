@@ -1,14 +1,25 @@
-"""Sends one request and returns what came back, whatever that is."""
+"""The request lane: one request, written as bytes over a connection of aiohttp's pool, and what came back.
+
+Pooling, TLS, happy eyeballs, the resolver and the socket factory are aiohttp's `TCPConnector`; responses are read with
+its parser. The session layer above them is left out: it costs more than all the rest together. What this leans on is
+held by contract tests, and aiohttp is pinned to a minor version.
+"""
 
 import asyncio
 import functools
 import ssl
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any, Self, cast
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ClientRequest
+from aiohttp.connector import Connection
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import RawResponseMessage
+from aiohttp.streams import StreamReader
 from yarl import URL
 
 from relay.http.failures import failure_of
@@ -18,8 +29,31 @@ from relay.model import Answer, Failure, Request, Response
 IDLE_SECONDS = 4.0
 """How long an idle connection is kept; shorter than what common servers keep theirs."""
 BODY_SECONDS = 2.0
-"""After a 2xx the event has arrived; its body may take this long and no longer."""
-_AUTOMATIC = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+"""Once the status has come it decides; the body may take this long and no longer."""
+MOST_INTERIM = 8
+"""Interim responses (1xx) before the final one."""
+SWITCHING = 101
+FINAL = 200
+MOST_HEADERS = 100
+MOST_ROUTES = 100_000
+"""Kept at once; what is made anew costs a few microseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What all requests to one URL share.
+
+    Attributes:
+        connect: Tells the connector where to.
+        head: Request line and Host, as bytes.
+    """
+
+    connect: ClientRequest
+    head: bytes
+
+
+class ProtocolTrouble(aiohttp.ClientError):
+    """What came is no response that can be taken."""
 
 
 class Transport:
@@ -32,116 +66,155 @@ class Transport:
     """
 
     def __init__(
-        self,
-        *,
-        socket_factory: Callable[[Any], Any],
-        resolver: AbstractResolver,
-        tls: ssl.SSLContext,
+        self, *, socket_factory: Callable[[Any], Any], resolver: AbstractResolver, tls: ssl.SSLContext
     ) -> None:
         self._socket_factory = socket_factory
         self._resolver = resolver
         self._tls = tls
-        self._pooled: aiohttp.ClientSession
-        self._fresh: aiohttp.ClientSession
+        self._routes: dict[str, Route] = {}
+        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
+        self._connector: aiohttp.TCPConnector
 
     async def __aenter__(self) -> Self:
-        self._pooled = self._session(force_close=False)
-        self._fresh = self._session(force_close=True)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._pooled.close()
-        await self._fresh.close()
-        await self._resolver.close()
-
-    async def send(self, request: Request) -> Answer:
-        """Make the request; every expected trouble comes back as a `Failure`."""
-        reuse = SimpleNamespace(reused=False)
-        try:
-            async with asyncio.timeout(request.timeout):
-                try:
-                    return await self._attempt(self._pooled, request, reuse)
-                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                    if not _is_stale_connection(error, reuse):
-                        raise
-                    # The server closed an idle connection just as we used it: nobody has seen the request.
-                    return await self._attempt(self._fresh, request, reuse)
-        except TimeoutError as error:
-            return _timed_out(error, request)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return failure_of(error)
-
-    def _session(self, *, force_close: bool) -> aiohttp.ClientSession:
-        reused = aiohttp.TraceConfig()
-        reused.on_connection_reuseconn.append(_note_reuse)
-        keep = {} if force_close else {"keepalive_timeout": IDLE_SECONDS}
-        connector = aiohttp.TCPConnector(
+        self._connector = aiohttp.TCPConnector(
             limit=0,
-            force_close=force_close,
             resolver=self._resolver,
             socket_factory=self._socket_factory,
             ssl=self._tls,
             ttl_dns_cache=30,
-            **keep,  # type: ignore[arg-type] # aiohttp refuses the option together with force_close
+            keepalive_timeout=IDLE_SECONDS,
         )
         factory: functools.partial[Any] = functools.partial(HeadFirst, loop=asyncio.get_running_loop())
-        connector._factory = factory  # noqa: SLF001 - there is no option for it
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            skip_auto_headers=_AUTOMATIC,
-            timeout=aiohttp.ClientTimeout(total=None),
-            read_bufsize=16 * 1024,
-            trace_configs=[reused],
-        )
+        self._connector._factory = factory  # noqa: SLF001 - there is no option for it
+        return self
 
-    async def _attempt(
-        self, session: aiohttp.ClientSession, request: Request, reuse: SimpleNamespace
-    ) -> Response:
-        response = await session.post(
-            URL(request.url, encoded=True),
-            data=request.body,
-            headers=request.headers,
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=request.connect_timeout),
-            trace_request_ctx=reuse,
-        )
+    async def __aexit__(self, *_: object) -> None:
+        await self._connector.close()
+        await self._resolver.close()
+
+    async def send(self, request: Request) -> Answer:
+        """Make the request; every expected trouble comes back as a `Failure`."""
         try:
-            body = await _read(response, request.max_response_bytes)
-        finally:
-            # An unread rest would be the next request's answer; a whole body has released the connection already.
-            response.close()
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Response(status=response.status, headers=headers, body=body)
+            async with asyncio.timeout(request.timeout):
+                return await self._send(request)
+        except TimeoutError as error:
+            return _timed_out(error, request)
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
+            return failure_of(error)
+
+    async def _send(self, request: Request) -> Response:
+        route = self._route(request.url)
+        data = _written(route, request)
+        connection, is_reused = await self._connect(route, request, fresh=False)
+        try:
+            return await _exchange(connection, data, request.max_response_bytes)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if not is_reused or _has_begun(error):
+                raise
+        # The server closed an idle connection just as it was used: nobody has seen the request.
+        connection, _ = await self._connect(route, request, fresh=True)
+        return await _exchange(connection, data, request.max_response_bytes)
+
+    async def _connect(self, route: Route, request: Request, *, fresh: bool) -> tuple[Connection, bool]:
+        """Return a connection and whether it was used before; one that received anything while idle is not taken."""
+        timeout = self._timeouts.get(request.connect_timeout)
+        if timeout is None:
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=request.connect_timeout)
+            self._timeouts[request.connect_timeout] = timeout
+        while True:
+            connection = await self._connector.connect(route.connect, [], timeout)
+            protocol = cast("HeadFirst", connection.protocol)
+            if not protocol.was_used:
+                protocol.was_used = True
+                return connection, False
+            if not fresh and not protocol.should_close:
+                return connection, True
+            connection.close()
+
+    def _route(self, url: str) -> Route:
+        route = self._routes.get(url)
+        if route is None:
+            if len(self._routes) >= MOST_ROUTES:
+                self._routes.clear()
+            route = self._routes[url] = _new_route(url, self._tls)
+        return route
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Return at most `limit` bytes of the body; after a 2xx no trouble with it counts."""
+def _new_route(url: str, tls: ssl.SSLContext) -> Route:
+    parsed = URL(url, encoded=True)
+    connect = ClientRequest("POST", parsed, ssl=tls, loop=asyncio.get_running_loop())
+    host = connect.headers["Host"]
+    return Route(connect, f"POST {parsed.raw_path_qs} HTTP/1.1\r\nHost: {host}\r\n".encode("ascii"))
+
+
+def _written(route: Route, request: Request) -> bytes:
+    headers = "".join([f"{name}: {value}\r\n" for name, value in request.headers])
+    return b"%b%bContent-Length: %d\r\n\r\n%b" % (
+        route.head,
+        headers.encode(),
+        len(request.body),
+        request.body,
+    )
+
+
+async def _exchange(connection: Connection, data: bytes, limit: int) -> Response:
+    """Write the request and read the response; the connection is released or closed, whatever happens."""
+    protocol = cast("ResponseHandler", connection.protocol)
+    is_whole = False
+    try:
+        protocol.set_response_params(
+            read_until_eof=True, auto_decompress=False, read_bufsize=16384, max_headers=MOST_HEADERS
+        )
+        cast("asyncio.Transport", connection.transport).write(data)
+        message, payload = await _final(protocol)
+        body = await _body(payload, limit)
+        is_whole = payload.is_eof()
+    finally:
+        if is_whole:
+            connection.release()
+        else:
+            _abort(connection)
+    headers = {name.lower(): value for name, value in message.headers.items()}
+    return Response(status=message.code, headers=headers, body=body)
+
+
+async def _final(protocol: ResponseHandler) -> tuple[RawResponseMessage, StreamReader]:
+    """Return the final response's head, past a few interim ones."""
+    for _ in range(MOST_INTERIM + 1):
+        message, payload = await protocol.read()
+        if message.code >= FINAL:
+            return message, payload
+        if message.code == SWITCHING:
+            raise ProtocolTrouble("the server switched protocols, which nobody asked for")
+    raise ProtocolTrouble(f"more than {MOST_INTERIM} interim responses")
+
+
+async def _body(payload: StreamReader, limit: int) -> bytes:
+    """Return at most `limit` bytes of the body; no trouble with it counts."""
+    if payload.is_eof():
+        return payload.read_nowait(limit)
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             while len(body) < limit:
-                chunk = await response.content.read(limit - len(body))
+                chunk = await payload.read(limit - len(body))
                 if not chunk:
                     break
                 body += chunk
-    except (TimeoutError, aiohttp.ClientError, OSError):
-        # The status line has come: it decides, and the log shows what there was of the body.
+    except (TimeoutError, aiohttp.ClientError, HttpProcessingError, OSError):
         pass
     return bytes(body)
 
 
-async def _note_reuse(_session: object, context: SimpleNamespace, _parameters: object) -> None:
-    context.trace_request_ctx.reused = True
+def _abort(connection: Connection) -> None:
+    transport = connection.transport
+    if transport is not None:
+        transport.abort()
+    connection.close()
 
 
-def _is_stale_connection(error: Exception, reuse: SimpleNamespace) -> bool:
-    if not reuse.reused or isinstance(error, aiohttp.ClientConnectorError):
-        return False
-    # A server that had begun to answer leaves what it sent in the message.
-    return not (isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str))
+def _has_begun(error: Exception) -> bool:
+    return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
 
 
 def _timed_out(error: TimeoutError, request: Request) -> Failure:
