@@ -1,7 +1,8 @@
 -- Claim what is due, for the endpoints that have room, and tell when each of them is due next.
 --
 -- Endpoint first: with a global order by next_attempt_at a million due rows of one dead endpoint would be walked by
--- every claim. Returns a row per claimed delivery, and one with null event_seq for each endpoint: how many were found
+-- every claim. Each event is fetched by its key, whatever the planner believes of the sizes: hence the limits of 1.
+-- Returns a row per claimed delivery, and one with null event_seq for each endpoint: how many were found
 -- (more than were claimed, if the budget cut them; as many as there was room, if there may be more), whether others are
 -- due that somebody holds locked, and when the next is due. `taken` counts the claims since the last recorded one, this one left out: claims lost with their process.
 --
@@ -74,8 +75,18 @@ select
   null::boolean as some_locked,
   null::double precision as next_due_in
 from claimed d
-left join relay.outbox o on o.seq = d.event_seq
-left join relay.cancellation c on c.event_id = o.id
+left join lateral (
+  select *
+  from relay.outbox
+  where seq = d.event_seq
+  limit 1
+) as o on true
+left join lateral (
+  select event_id
+  from relay.cancellation
+  where event_id = o.id
+  limit 1
+) as c on true
 union all
 select
   room.endpoint_id, null, null, null, null, null, null, null, null, null,

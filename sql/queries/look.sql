@@ -3,6 +3,7 @@
 -- Two arms: rows of transactions that were in progress at the last look, and everything newer. Rows that are still
 -- invisible belong to transactions in progress now, which the caller keeps for the next look. It never walks the dead
 -- rows below the last snapshot, however long some transaction holds vacuum back.
+-- Each event is fetched by its key, whatever the planner believes of the sizes: hence the limits of 1.
 -- Relies on: the lower bound of the row comparison being the only one (a second, weaker one makes the scan begin there).
 -- Returns at least one row, with null seq if there is nothing new. A payload comes only while their sum is within the budget.
 --
@@ -72,6 +73,16 @@ select
 from s
 cross join relay.registry r
 left join page p on true
-left join relay.outbox o on o.seq = p.seq
-left join relay.cancellation c on c.event_id = o.id
+left join lateral (
+  select *
+  from relay.outbox
+  where seq = p.seq
+  limit 1
+) as o on true
+left join lateral (
+  select event_id
+  from relay.cancellation
+  where event_id = o.id
+  limit 1
+) as c on true
 order by p.xid, p.seq

@@ -52,7 +52,7 @@ ours as materialized (
     and d.claimed_by = $4::bigint
 ),
 locked as materialized (
-  select d.event_seq, d.endpoint_id
+  select o.*
   from o
   join relay.delivery d using (event_seq, endpoint_id)
   where d.claim = o.claim
@@ -67,31 +67,29 @@ postponed as materialized (
 deleted as (
   delete from relay.delivery d
   using locked l
-  join o using (event_seq, endpoint_id)
   where d.event_seq = l.event_seq
     and d.endpoint_id = l.endpoint_id
-    and (o.outcome = 'delivered' or (o.delivered_before and o.outcome <> 'released'))
+    and (l.outcome = 'delivered' or (l.delivered_before and l.outcome <> 'released'))
 ),
 changed as (
   update relay.delivery d
   set
-    state = case o.outcome when 'released' then d.state else o.outcome end,
-    reason = o.reason,
+    state = case l.outcome when 'released' then d.state else l.outcome end,
+    reason = l.reason,
     claimed_by = null,
     recorded = d.claim,
-    attempt = case when o.charged then o.attempt else d.attempt end,
-    window_attempt = d.window_attempt + case when o.charged then 1 else 0 end,
-    window_started_at = coalesce(d.window_started_at, case when o.charged then to_timestamp(o.window_start) end),
-    next_attempt_at = case when o.outcome in ('retrying', 'released') then o.next_attempt_at end,
-    last_status_code = case when o.logged then o.status_code else d.last_status_code end,
-    last_error_code = case when o.logged then o.error_code else d.last_error_code end,
-    last_error = case when o.logged then o.error else d.last_error end,
-    ended_at = case when o.outcome in ('dead', 'cancelled') then now() end
+    attempt = case when l.charged then l.attempt else d.attempt end,
+    window_attempt = d.window_attempt + case when l.charged then 1 else 0 end,
+    window_started_at = coalesce(d.window_started_at, case when l.charged then to_timestamp(l.window_start) end),
+    next_attempt_at = case when l.outcome in ('retrying', 'released') then l.next_attempt_at end,
+    last_status_code = case when l.logged then l.status_code else d.last_status_code end,
+    last_error_code = case when l.logged then l.error_code else d.last_error_code end,
+    last_error = case when l.logged then l.error else d.last_error end,
+    ended_at = case when l.outcome in ('dead', 'cancelled') then now() end
   from locked l
-  join o using (event_seq, endpoint_id)
   where d.event_seq = l.event_seq
     and d.endpoint_id = l.endpoint_id
-    and not (o.outcome = 'delivered' or (o.delivered_before and o.outcome <> 'released'))
+    and not (l.outcome = 'delivered' or (l.delivered_before and l.outcome <> 'released'))
 ),
 noted as (
   insert into relay.attempt (
