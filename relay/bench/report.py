@@ -6,7 +6,7 @@ from pathlib import Path
 from relay.bench.backlog import Rate, work_off
 from relay.bench.latency import Commits, Latencies, commit_at_random
 from relay.bench.load import Shape
-from relay.bench.proof import count_wrong
+from relay.bench.proof import prove
 from relay.bench.scene import Scene, Scenery, set_scene
 from relay.bench.stage import set_stage
 
@@ -89,9 +89,7 @@ async def bench(*, events: int, shape: Shape, in_flight: int, bindir: Path | Non
 
 
 async def _report(scene: Scene, rate: Rate, commits: Commits, expected: int) -> Report:
-    sink = scene.stage.sink
-    counts = await sink.counts()
-    captured = await sink.captured()
+    proof = await prove(scene, expected)
     return Report(
         deliveries=rate.deliveries,
         seconds=round(rate.seconds, 2),
@@ -100,12 +98,12 @@ async def _report(scene: Scene, rate: Rate, commits: Commits, expected: int) -> 
         postgres_cpu_us_per_delivery=round(rate.postgres_us, 1),
         sink_cpu_us_per_delivery=round(rate.sink_us, 1),
         statements_per_delivery=None if rate.statements is None else round(rate.statements, 4),
-        latency_ms=_percentiles(commits.latencies(await sink.receipts())),
+        latency_ms=_percentiles(commits.latencies(await scene.stage.sink.receipts())),
         rss_mb=round(rate.rss_mb, 1),
-        lost=expected - counts.distinct,
-        duplicates=counts.repeated,
-        signatures_checked=len(captured),
-        signatures_wrong=await count_wrong(scene.observer, captured, scene.secrets),
+        lost=proof.lost,
+        duplicates=proof.duplicates,
+        signatures_checked=proof.checked,
+        signatures_wrong=proof.wrong,
     )
 
 

@@ -142,6 +142,8 @@ static void note(const struct record *record) {
 }
 
 static void forget(void) {
+    rewind(capture);
+    if (ftruncate(fileno(capture), 0) < 0) die("captured requests");
     record_count = 0;
     distinct = repeated = refused = bad = 0;
     connections = open_connections;

@@ -105,6 +105,11 @@ class Sink:
         await self._process.wait()
 
     @property
+    def is_native(self) -> bool:
+        """Whether it is the one in C."""
+        return self._compiler is not None
+
+    @property
     def pid(self) -> int:
         """Its process."""
         return self._process.pid
@@ -129,7 +134,7 @@ class Sink:
         return list(read_receipts(path))
 
     async def captured(self) -> list[Captured]:
-        """Return the requests that were captured whole since it started."""
+        """Return the requests that were captured whole since the last reset."""
         await self._ask(f"dump {self._folder / 'receipts'}")
         return list(read_captured(self._capture))
 

@@ -41,6 +41,8 @@ class Book:
 
     def reset(self) -> None:
         """Forget everything but the connections that stand."""
+        self._capture.seek(0)
+        self._capture.truncate()
         self._records = bytearray()
         self._seen: set[tuple[bytes, int]] = set()
         self._count = self._repeated = self._refused = self.bad = 0

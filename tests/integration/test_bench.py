@@ -110,11 +110,13 @@ async def test_one_request_in_a_hundred_is_captured_whole(sink: Sink, client: ai
 
 async def test_a_reset_forgets_what_came(sink: Sink, client: aiohttp.ClientSession) -> None:
     event_id = uuid4()
-    await post(client, sink.url(0), event_id)
+    for _ in range(100):
+        await post(client, sink.url(0), event_id)
     await sink.reset()
     await post(client, sink.url(0), event_id)
 
     counts = await sink.counts()
+    assert not await sink.captured()
 
     assert (counts.requests, counts.distinct, counts.repeated) == (1, 1, 0)
 
