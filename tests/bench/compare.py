@@ -1,4 +1,4 @@
-"""`python -m tests.bench.compare OTHER_CHECKOUT [--pairs 5] [-- OPTIONS OF relay bench]`: this tree against another.
+"""`python -m tests.bench.compare OTHER_CHECKOUT [--pairs 5] [OPTIONS OF relay bench]`: this tree against another.
 
 Runs `relay bench` of both in turn, each with its own .venv, and prints the median of the pairs' ratios.
 """
@@ -28,9 +28,9 @@ def main() -> None:
     )
     parser.add_argument("other", type=Path, help="the checkout that this one is compared with")
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("options", nargs="*", help="passed on to relay bench")
-    chosen = parser.parse_args()
-    pairs = [_pair(chosen.other, chosen.options, is_even=number % 2 == 0) for number in range(chosen.pairs)]
+    chosen, options = parser.parse_known_args()
+    options = [each for each in options if each != "--"]
+    pairs = [_pair(chosen.other, options, is_even=number % 2 == 0) for number in range(chosen.pairs)]
     for key in KEYS:
         print(f"{key:32} other {_median(pairs, 0, key):10.3f}   this {_median(pairs, 1, key):10.3f}", end="")
         print(f"   this/other {statistics.median(this[key] / other[key] for other, this in pairs):.3f}")
