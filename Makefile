@@ -39,6 +39,16 @@ test: .venv/.ready-for-tests ## run every test whose tools are present
 test-fault: .venv/.ready-for-tests ## kills, restarts and cuts with the full numbers (long)
 	@$(RUN) pytest -m full tests/fault $(ARGS)
 
+# What Relay is compared with has an environment of its own, and no locks.
+tests/bench/.venv/.ready: tests/bench/requirements.txt
+	$(PYTHON) -m venv --without-pip tests/bench/.venv
+	$(PYTHON) -m pip --python tests/bench/.venv/bin/python install --quiet --disable-pip-version-check -r tests/bench/requirements.txt
+	@touch $@
+
+.PHONY: bench
+bench: .venv/.ready-for-tests tests/bench/.venv/.ready ## measure Relay and its peers, write docs/benchmarks.md (long; ARGS="--quick saturation")
+	@$(RUN) tests.bench $(ARGS)
+
 .PHONY: check
 check: .venv/.ready-for-tests ## format, lint, types, imports and the quick tests
 	@$(RUN) ruff format --check .

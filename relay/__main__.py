@@ -11,6 +11,9 @@ from relay.cli.lazy import LazyCommand, LazyGroup
 COMMANDS = {
     "run": LazyCommand(target="relay.cli.run:run", summary="Run the relay: the daemon."),
     "demo": LazyCommand(target="relay.cli.demo:demo", summary="Show everything at work, and prove it."),
+    "bench": LazyCommand(
+        target="relay.cli.bench:bench", summary="Measure how fast the relay is on this machine."
+    ),
     "migrate": LazyCommand(
         target="relay.cli.migrate:migrate", summary="Bring the database's schema up to date."
     ),

@@ -34,10 +34,12 @@ class Daemon:
 
     Args:
         log: The file that its output goes to.
+        settings: What is otherwise than the defaults, as in the environment but without `RELAY_`.
     """
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, settings: Mapping[str, str] = SETTINGS) -> None:
         self.log = log
+        self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, *, dsn: str, port: int) -> None:
@@ -45,7 +47,7 @@ class Daemon:
         nothing = self.log.with_name("relay.toml")
         nothing.touch()  # keeps the daemon from a configuration that this machine may have
         settings = {
-            **SETTINGS,
+            **self._settings,
             "CONFIG": str(nothing),
             "DATABASE__DSN": dsn,
             "METRICS__LISTEN": f"127.0.0.1:{port}",
@@ -61,6 +63,11 @@ class Daemon:
                 start_new_session=True,  # a terminal's Ctrl-C is for the demo alone
                 preexec_fn=_dies_with_us(),
             )  # fmt: skip
+
+    @property
+    def pid(self) -> int | None:
+        """The process; None if it was not started."""
+        return None if self._process is None else self._process.pid
 
     async def ended(self) -> str:
         """Wait until it has ended, and say how: with the end of its log."""

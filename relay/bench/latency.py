@@ -1,0 +1,111 @@
+"""How long it takes from an application's COMMIT to the first byte of the request at the receiver."""
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from relay.bench.load import Connection, event_type
+from relay.bench.receipts import Receipt
+from relay.bench.scene import Scene
+from relay.bench.stage import OBSERVER
+
+CONNECTIONS = 8
+INSERT = "insert into relay.outbox (id, event_type, payload) values ($1, $2, $3::text::json)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latencies:
+    """Milliseconds from just before the COMMIT to the first byte, of all deliveries in order of size."""
+
+    sorted_ms: tuple[float, ...]
+
+    def percentile(self, share: float) -> float:
+        """Return the value that this share of them does not exceed (nearest rank); NaN if there are none."""
+        if not self.sorted_ms:
+            return math.nan
+        return self.sorted_ms[max(math.ceil(share * len(self.sorted_ms)) - 1, 0)]
+
+    @property
+    def p50(self) -> float:
+        """The median."""
+        return self.percentile(0.5)
+
+    @property
+    def p99(self) -> float:
+        """What one in a hundred exceeds."""
+        return self.percentile(0.99)
+
+
+@dataclass(slots=True)
+class Commits:
+    """Events that were committed, with the time just before, by CLOCK_MONOTONIC in nanoseconds."""
+
+    at: dict[UUID, int] = field(default_factory=dict)
+
+    def latencies(self, receipts: Iterable[Receipt]) -> Latencies:
+        """Return how long each delivery of these events took, the first request of each."""
+        first: dict[tuple[UUID, int], int] = {}
+        for each in receipts:
+            if each.event_id in self.at:
+                first.setdefault((each.event_id, each.endpoint), each.first_ns)
+        taken = ((came - self.at[event_id]) / 1e6 for (event_id, _), came in first.items())
+        return Latencies(sorted_ms=tuple(sorted(taken)))
+
+
+async def commit_at_random(scene: Scene, *, count: int, rate: float, seed: int = 1) -> Commits:
+    """Commit single events at random gaps, `rate` a second on average; late ones do not move the others.
+
+    Returns when the last one is committed.
+    """
+    dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    connections = [await asyncpg.connect(scene.dsn, user=OBSERVER) for _ in range(CONNECTIONS)]
+    try:
+        return await _commit_all(scene, connections, _moments(dice, count, rate))
+    finally:
+        for connection in connections:
+            await connection.close()
+
+
+async def _commit_all(scene: Scene, connections: Sequence[Connection], moments: Sequence[float]) -> Commits:
+    commits = Commits()
+    due: asyncio.Queue[tuple[int, float] | None] = asyncio.Queue()
+    for numbered in (*enumerate(moments), *[None] * len(connections)):
+        due.put_nowait(numbered)
+    start = time.monotonic()
+
+    async def work(connection: Connection) -> None:
+        prepared = await connection.prepare(INSERT)
+        while (turn := await due.get()) is not None:
+            number, moment = turn
+            await asyncio.sleep(max(start + moment - time.monotonic(), 0))
+            event_id, payload = uuid4(), _payload(number, scene.shape.payload)
+            transaction = connection.transaction()
+            await transaction.start()
+            await prepared.fetch(event_id, event_type(number, scene.shape), payload)
+            commits.at[event_id] = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+            await transaction.commit()
+
+    async with asyncio.TaskGroup() as working:
+        for connection in connections:
+            working.create_task(work(connection))
+    return commits
+
+
+def _moments(dice: random.Random, count: int, rate: float) -> list[float]:
+    """Return the moments of a Poisson process, in seconds from its start."""
+    moments, at = [], 0.0
+    for _ in range(count):
+        at += dice.expovariate(rate)
+        moments.append(at)
+    return moments
+
+
+def _payload(number: int, size: int) -> str:
+    head = f'{{"id": {number}, "text": "'
+    return head + "x" * (size - len(head) - 2) + '"}'

@@ -1,0 +1,181 @@
+"""One relay on one fresh database, watched from outside."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TypeVar
+
+from relay.bench import statements
+from relay.bench.load import Connection, Shape, add_endpoints
+from relay.bench.stage import SUBJECT, Stage
+from relay.bench.usage import Processes
+from relay.demo.daemon import LOOPBACK, Daemon
+from relay.demo.places import reserved_port
+
+HEALTH_PORT = 9420
+LOOK_EVERY = 0.02
+STANDSTILL = 60.0
+"""Seconds without a request after which a run is given up."""
+
+T = TypeVar("T")
+_numbers = count(1)
+
+
+class RunFailed(Exception):  # noqa: N818 - it says what happened
+    """The run has no figures; the message says why, with the end of the relay's log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenery:
+    """How a relay is set up.
+
+    Attributes:
+        shape: What is delivered to whom.
+        in_flight: Its `max_in_flight`.
+        settings: Others, as in the environment but without `RELAY_`.
+        url: The URL of an endpoint; None: the sink's, which answers at once.
+    """
+
+    shape: Shape = field(default_factory=Shape)
+    in_flight: int = 1000
+    settings: Mapping[str, str] = field(default_factory=dict)
+    url: Callable[[int], str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A database with endpoints, and a relay that may be started on it.
+
+    Attributes:
+        stage: The server and the sink.
+        dsn: The database.
+        observer: A connection of whoever measures.
+        observer_pid: The process that serves it.
+        secrets: Of the endpoints, by their number.
+        daemon: The relay.
+        port: For its health endpoints.
+        shape: What is delivered to whom.
+    """
+
+    stage: Stage
+    dsn: str
+    observer: Connection
+    observer_pid: int
+    secrets: tuple[str, ...]
+    daemon: Daemon
+    port: int
+    shape: Shape
+
+    async def start(self) -> None:
+        """Start the relay."""
+        await self.daemon.start(dsn=self.dsn, port=self.port)
+
+    def processes(self, *not_counted: int) -> Processes:
+        """Return whose CPU is counted, but for these backends and the observer's own."""
+        if self.daemon.pid is None:
+            raise RunFailed("the relay was not started")
+        return Processes(
+            relay=self.daemon.pid,
+            postmaster=self.stage.server.pid,
+            sink=self.stage.sink.pid,
+            not_counted=frozenset({self.observer_pid, *not_counted}),
+        )
+
+    async def statements(self) -> int | None:
+        """Return how many statements the relay has sent; None if nobody counts them."""
+        return await statements.count(self.observer, SUBJECT) if self.stage.counts_statements else None
+
+    async def has_begun(self) -> None:
+        """Wait until the first delivery is claimed."""
+        begun = "select exists (select from relay.delivery) or exists (select from relay.attempt)"
+        await self.unless_it_ends(self._until(lambda: self.observer.fetchval(begun), every=0.001))
+
+    async def has_recorded(self, attempts: int) -> None:
+        """Wait until the log has so many attempts; the database is asked only once the sink has got them."""
+        await self.unless_it_ends(self._record(attempts))
+
+    async def unless_it_ends(self, work: Awaitable[T]) -> T:
+        """Return what comes of `work`.
+
+        Raises:
+            RunFailed: The relay ended before.
+        """
+        working = asyncio.ensure_future(work)
+        ending = asyncio.create_task(self.daemon.ended())
+        try:
+            await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise RunFailed(ending.result())
+            return working.result()
+        finally:
+            for task in (working, ending):
+                task.cancel()
+
+    async def _record(self, attempts: int) -> None:
+        await self.arrived(attempts)
+        counted = "select count(*) >= $1 from relay.attempt"
+        await self._until(lambda: self.observer.fetchval(counted, attempts), every=0.005)
+
+    async def arrived(self, requests: int) -> None:
+        """Wait until the sink has got so many requests.
+
+        Raises:
+            RunFailed: None came for a minute.
+        """
+        seen, quiet = -1, 0.0
+        while (got := (await self.stage.sink.counts()).requests) < requests:
+            quiet = 0.0 if got != seen else quiet + LOOK_EVERY
+            if quiet > STANDSTILL:
+                raise RunFailed(
+                    f"{got} of {requests} requests came, and none for {STANDSTILL:.0f} s;"
+                    f" the end of the relay's log:\n{self.daemon.tail()}"
+                )
+            seen = got
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _until(self, ask: Callable[[], Awaitable[bool]], *, every: float) -> None:
+        deadline = time.monotonic() + STANDSTILL
+        while not await ask():
+            if time.monotonic() > deadline:
+                raise RunFailed(
+                    f"no progress for {STANDSTILL:.0f} s; the end of the relay's log:\n{self.daemon.tail()}"
+                )
+            await asyncio.sleep(every)
+
+
+@asynccontextmanager
+async def set_scene(stage: Stage, scenery: Scenery) -> AsyncIterator[Scene]:
+    """Make a database with its endpoints; at the end the relay stops, and the database goes."""
+    number = next(_numbers)
+    await stage.sink.reset()
+    async with stage.database(f"bench_{number}") as dsn, stage.observer(dsn) as observer:
+        secrets = await add_endpoints(dsn, scenery.shape, scenery.url or stage.sink.url)
+        with reserved_port(HEALTH_PORT) as port:
+            scene = Scene(
+                stage=stage,
+                dsn=dsn,
+                observer=observer,
+                observer_pid=observer.get_server_pid(),
+                secrets=secrets,
+                daemon=Daemon(stage.folder / f"relay-{number}.log", _settings(scenery)),
+                port=port,
+                shape=scenery.shape,
+            )
+            try:
+                yield scene
+            finally:
+                await scene.daemon.stop()
+
+
+def _settings(scenery: Scenery) -> dict[str, str]:
+    """Return the defaults of the relay but for what a loopback needs, and the log as JSON."""
+    return {
+        "SECURITY__ALLOW_HTTP": "true",
+        "SECURITY__ALLOW_CIDRS": LOOPBACK,
+        "LOG__FORMAT": "json",
+        "DELIVERY__MAX_IN_FLIGHT": str(scenery.in_flight),
+        **scenery.settings,
+    }

@@ -1,0 +1,1 @@
+"""The figures that Relay promises, measured beside its peers: `make bench` writes docs/benchmarks.md."""

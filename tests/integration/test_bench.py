@@ -1,0 +1,189 @@
+"""`relay bench` and what it measures with."""
+
+import asyncio
+import json
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import aiohttp
+import pytest
+
+from relay.bench.latency import Latencies
+from relay.bench.load import shape_for
+from relay.bench.sink import Sink, SinkError
+from relay.bench.usage import children, cpu_of, cpu_of_tree, peak_rss_mb, rss_mb
+
+CC = shutil.which("cc")
+BODY = b'{"id": 1}'
+
+
+@pytest.fixture(params=["C", "Python"])
+async def sink(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Sink]:
+    if request.param == "C" and CC is None:
+        pytest.skip("no C compiler: apt-get install gcc libc6-dev")
+    async with Sink(tmp_path, addresses=3, compiler=CC if request.param == "C" else None) as running:
+        yield running
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def post(client: aiohttp.ClientSession, url: str, event_id: UUID, body: bytes = BODY) -> int:
+    async with client.post(url, data=body, headers={"X-Webhook-Id": str(event_id)}) as response:
+        assert await response.read()
+        return response.status
+
+
+async def test_the_sink_counts_each_event_once_for_each_endpoint(
+    sink: Sink, client: aiohttp.ClientSession
+) -> None:
+    events = [uuid4() for _ in range(200)]
+    for event_id in events:
+        assert await post(client, sink.url(0), event_id) == 200
+        assert await post(client, sink.url(4), event_id) == 200
+    await post(client, sink.url(4), events[17])
+
+    counts = await sink.counts()
+
+    assert (counts.requests, counts.distinct, counts.repeated, counts.bad) == (401, 400, 1, 0)
+    assert counts.connections == 2
+
+
+async def test_a_refused_event_has_not_been_taken(sink: Sink, client: aiohttp.ClientSession) -> None:
+    event_id = uuid4()
+    assert await post(client, sink.url(1, "status/503"), event_id) == 503
+    assert await post(client, sink.url(1), event_id) == 200
+
+    counts = await sink.counts()
+
+    assert (counts.requests, counts.distinct, counts.repeated, counts.refused) == (2, 1, 0, 1)
+
+
+async def test_a_receipt_says_when_the_first_byte_came(sink: Sink, client: aiohttp.ClientSession) -> None:
+    event_id = uuid4()
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    await post(client, sink.url(2), event_id)
+    between = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    await post(client, sink.url(2), event_id)
+    after = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+    first, second = await sink.receipts()
+
+    assert before < first.first_ns < between < second.first_ns < after
+    assert (first.event_id, first.endpoint, first.status) == (event_id, 2, 200)
+    assert (first.reused, second.reused) == (False, True)
+
+
+async def test_the_sink_answers_late_where_it_is_told_to(sink: Sink, client: aiohttp.ClientSession) -> None:
+    began = time.monotonic()
+    await asyncio.gather(*(post(client, sink.url(0, "delay/200"), uuid4()) for _ in range(50)))
+
+    assert 0.2 <= time.monotonic() - began < 5
+
+
+async def test_the_sink_never_answers_where_it_is_told_so(sink: Sink, client: aiohttp.ClientSession) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(post(client, sink.url(0, "never"), uuid4()), 0.3)
+
+    assert (await sink.counts()).refused == 1
+
+
+async def test_one_request_in_a_hundred_is_captured_whole(sink: Sink, client: aiohttp.ClientSession) -> None:
+    events = [uuid4() for _ in range(200)]
+    large = b"x" * 300_000
+    for event_id in events:
+        await post(client, sink.url(1), event_id, large if event_id == events[199] else BODY)
+
+    captured = await sink.captured()
+
+    assert [each.headers["X-Webhook-Id"] for each in captured] == [str(events[99]), str(events[199])]
+    assert [each.body for each in captured] == [BODY, large]
+    assert {each.endpoint for each in captured} == {1}
+
+
+async def test_a_reset_forgets_what_came(sink: Sink, client: aiohttp.ClientSession) -> None:
+    event_id = uuid4()
+    for _ in range(100):
+        await post(client, sink.url(0), event_id)
+    await sink.reset()
+    await post(client, sink.url(0), event_id)
+
+    counts = await sink.counts()
+    assert not await sink.captured()
+
+    assert (counts.requests, counts.distinct, counts.repeated) == (1, 1, 0)
+
+
+async def test_a_compiler_that_fails_is_named_with_its_complaint(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="false cannot compile"):
+        async with Sink(tmp_path, compiler=shutil.which("false")):
+            pass
+
+
+async def test_the_cpu_of_a_tree_has_its_living_and_its_ended_children() -> None:
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    program = (
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}]);"
+        " living = subprocess.Popen([sys.executable, '-c', 'import sys; sys.stdin.read()']);"
+        " print('ready', flush=True); living.wait()"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    await process.stdout.readline()
+    (living,) = children(process.pid)
+
+    whole, without = cpu_of_tree(process.pid), cpu_of_tree(process.pid, but={living})
+    alone = cpu_of(process.pid)
+    process.stdin.close()
+    await process.wait()
+
+    assert whole >= without > alone + 0.25
+
+
+async def test_the_peak_of_memory_is_at_least_what_is_there_now() -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "60")
+    try:
+        assert 0 < rss_mb(process.pid) <= peak_rss_mb(process.pid)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def test_percentiles_are_values_that_occurred() -> None:
+    latencies = Latencies(sorted_ms=tuple(float(each) for each in range(1, 201)))
+
+    assert (latencies.p50, latencies.p99, latencies.percentile(1.0)) == (100.0, 198.0, 200.0)
+
+
+def test_a_shape_has_endpoints_enough_for_the_default_cap() -> None:
+    assert shape_for(fan_out=1, in_flight=64, payload=1024).endpoints == 20
+    assert shape_for(fan_out=3, in_flight=64, payload=1024).endpoints == 21
+    assert shape_for(fan_out=1, in_flight=10_000, payload=1024).endpoints == 100
+
+
+async def test_the_bench_delivers_everything_once_and_says_what_it_cost() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "relay", "bench", "--events", "300", "--fan-out", "2", "-o", "json",
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, _ = await asyncio.wait_for(process.communicate(), 100)
+    report = json.loads(out)
+
+    assert process.returncode == 0
+    assert (report["deliveries"], report["lost"], report["duplicates"]) == (600, 0, 0)
+    assert report["signatures_checked"] == 12
+    assert report["signatures_wrong"] == 0
+    assert report["deliveries_per_second"] > 0
+    assert report["relay_cpu_us_per_delivery"] > 0
+    assert 0 < report["latency_ms"]["p50"] <= report["latency_ms"]["p99"]
+    assert 20 < report["rss_mb"] < 1000
