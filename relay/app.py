@@ -1,6 +1,7 @@
 """The wiring: one relay from its start to its stop. Nothing else puts the parts together."""
 
 import asyncio
+import gc
 import time
 from contextlib import AsyncExitStack
 
@@ -241,6 +242,7 @@ class Relay:
         log.info(
             "relay.started", version=__version__, instance_id=self._instance.id, endpoints=len(self._registry)
         )
+        _calm_the_collector()
         systemd.ready()
 
     def _lost_in_fan_out(self) -> None:
@@ -268,6 +270,17 @@ class Relay:
 
     def _backoff(self, who: str) -> Backoff:
         return Backoff(self._watch, who)
+
+
+def _calm_the_collector() -> None:
+    """Keep the garbage collector from walking, again and again, what lives as long as the process.
+
+    Nothing on a delivery's way makes cycles; with the usual thresholds the collector alone halves throughput at two
+    thousand in flight.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def _limits(settings: Settings) -> Limits:
