@@ -1,7 +1,9 @@
 """`kill -9` of the daemon and its embedded server, again and again under load."""
 
 import asyncio
+import os
 import random
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -192,3 +194,17 @@ async def test_kills_under_load_lose_nothing_and_repeat_at_most_what_was_in_flig
     assert dead == 0
     assert uncalled_for == 0
     assert max(duplicates) <= MOST_IN_FLIGHT
+
+
+async def test_a_daemon_whose_embedded_server_dies_ends_and_says_where_to_look(tmp_path: Path) -> None:
+    with open_folder() as folder:
+        daemon = await start_daemon(
+            tmp_path, options=["--embedded"], sections={"embedded": {"data_dir": str(folder / "data")}}
+        )
+        await daemon.wait_for_log("relay.started")
+
+        os.kill(server_of(daemon), signal.SIGKILL)
+
+        assert await daemon.wait() == 1
+        assert daemon.logged("relay.failed")
+        assert b"data.log" in daemon.stderr
