@@ -12,7 +12,7 @@ from relay.config_sources import ConfigError
 from relay.embedded.errors import EmbeddedError
 from relay.observe.health import CannotListen
 from relay.store.migrate import MigrationError, UnsupportedServer
-from relay.store.session import DatabaseAway
+from relay.store.session import DatabaseAway, ValueRefused
 
 FAILED = 1
 USAGE = 2
@@ -66,18 +66,13 @@ def conclusion_of(error: BaseException) -> Conclusion | None:  # noqa: PLR0911 -
             return Conclusion(lines=error.problems, code=CONFIGURATION)
         case DatabaseAway() if isinstance(error.__cause__, asyncpg.ClientConfigurationError):
             return Conclusion(lines=(f"database.dsn cannot be used: {error.__cause__}",), code=CONFIGURATION)
-        case DatabaseAway() if _is_bad_value(error.__cause__):
-            return Conclusion(lines=(f"a value cannot be used: {error.__cause__}",), code=USAGE)
+        case ValueRefused():
+            return Conclusion(lines=(f"a value cannot be used: {error}",), code=USAGE)
         case DatabaseAway():
             return Conclusion(lines=(_away(error),), code=UNREACHABLE)
         case asyncpg.PostgresError():
             return _refused_by_server(error)
     return None
-
-
-def _is_bad_value(cause: BaseException | None) -> bool:
-    """Whether the driver could not put a value into PostgreSQL's form; its class for that has no public name."""
-    return isinstance(cause, asyncpg.InterfaceError) and isinstance(cause, ValueError)
 
 
 def _away(error: DatabaseAway) -> str:

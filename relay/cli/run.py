@@ -14,6 +14,7 @@ from relay import __version__
 from relay.app import Relay
 from relay.cli.common import config_options, required_dsn
 from relay.config import ConfigError, LoadedSettings, changed_needing_restart, load
+from relay.embedded.errors import EmbeddedError
 from relay.embedded.key import ensure_key_file
 from relay.embedded.location import default_data_dir
 from relay.embedded.postgres import EmbeddedPostgres
@@ -58,6 +59,7 @@ class Daemon:
         self._config = config
         self._dsn = dsn
         self._embedded = embedded
+        self._server: EmbeddedPostgres | None = None
         self._loaded = self._load()
 
     def run(self, *, until_idle: bool) -> None:
@@ -90,6 +92,7 @@ class Daemon:
             return
         data_dir = settings.embedded.data_dir or default_data_dir()
         with EmbeddedPostgres(data_dir, bindir=settings.embedded.bindir) as server:
+            self._server = server
             ensure_key_file(data_dir.with_name(data_dir.name + ".key"))
             log.info("embedded.started", data_dir=str(data_dir), pid=server.pid)
             yield server.dsn
@@ -103,7 +106,27 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload, relay)
-        await relay.run()
+        with self._death_watch(stop):
+            await relay.run()
+        if self._server is not None and self._server.process.poll() is not None:
+            raise EmbeddedError(
+                f"the embedded PostgreSQL ended by itself; its log says why: {self._server.data_dir}.log"
+            )
+
+    @contextmanager
+    def _death_watch(self, stop: asyncio.Event) -> Iterator[None]:
+        """Stop when the embedded server ends: it is our child, and nobody else would start it again."""
+        if self._server is None:
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        watched = os.pidfd_open(self._server.pid)
+        loop.add_reader(watched, stop.set)
+        try:
+            yield
+        finally:
+            loop.remove_reader(watched)
+            os.close(watched)
 
     async def _prepare(self, dsn: str) -> None:
         """Migrate an embedded database; of another one, check that its schema is right."""

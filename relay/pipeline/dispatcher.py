@@ -10,10 +10,13 @@ from relay.endpoints.registry import Registry
 from relay.model import Attempt, Claim, Dead, Event, Failure, Outcome, Released, Result
 from relay.observe.logs import get_logger
 from relay.pipeline.sender import Sender
-from relay.pipeline.verdict import judge, refuse_unsent
+from relay.pipeline.verdict import SUSPECT_AFTER, judge, refuse_unsent
 from relay.store.clock import DatabaseClock
 
 log = get_logger()
+
+SUSPECT_PAUSE = 0.5
+"""Seconds until a suspect is looked at again that had to wait for another."""
 
 
 class Sink(Protocol):
@@ -43,6 +46,7 @@ class Dispatcher:
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
         self._has_given_up = False
+        self._suspect: Claim | None = None
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -59,6 +63,8 @@ class Dispatcher:
         for claim in claims:
             endpoint = self._registry.get(claim.endpoint_id)
             outcome = Released(delay=0.0) if self._has_given_up else _without_request(claim, endpoint, now)
+            if outcome is None and claim.lost >= SUSPECT_AFTER:
+                outcome = self._suspicion(claim)
             if outcome is not None:
                 self._sink.put(Result(claim=claim, outcome=outcome, attempt=None, ended_at=now))
                 continue
@@ -75,6 +81,17 @@ class Dispatcher:
         for task in tuple(self._running):
             task.cancel()
 
+    def _suspicion(self, claim: Claim) -> Outcome | None:
+        """Let one suspect at a time be sent, and give the others back for now.
+
+        Whoever kills the process from outside hits bystanders too; in hand at two ends they are suspects, and if all
+        were in hand at the third, all would be quarantined.
+        """
+        if self._suspect is None:
+            self._suspect = claim
+            return None
+        return Released(delay=SUSPECT_PAUSE)
+
     async def _deliver(self, claim: Claim, event: Event, endpoint: Endpoint) -> None:
         try:
             result = await self._sender.attempt(claim, event, endpoint)
@@ -85,6 +102,8 @@ class Dispatcher:
         except Exception as error:
             log.exception("delivery.failed_internally", event_id=event.id, endpoint_id=endpoint.id)
             result = self._after_defect(claim, endpoint, error)
+        if self._suspect is claim:
+            self._suspect = None
         self._sink.put(result)
 
     def _after_defect(self, claim: Claim, endpoint: Endpoint, error: Exception) -> Result:

@@ -144,7 +144,7 @@ class Recorder:
                 log.warning("endpoint.disabled", endpoint_id=str(endpoint_id), reason=reason)
 
 
-def _without_answer(result: Result, error: asyncpg.PostgresError) -> Result:
+def _without_answer(result: Result, error: Exception) -> Result:
     """Return the result with a log row the database cannot refuse, so that it does not come round for ever.
 
     Raises:

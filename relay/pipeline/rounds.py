@@ -11,7 +11,7 @@ from relay.pipeline.fanout import FanOut
 from relay.pipeline.listener import Rest
 from relay.pipeline.recorder import Recorder
 from relay.pipeline.scheduler import Scheduler
-from relay.store.session import DatabaseAway
+from relay.store.session import DatabaseAway, ValueRefused
 from relay.store.watch import Backoff
 
 log = get_logger()
@@ -52,7 +52,7 @@ class Rounds:
             try:
                 await step()
                 backoff.succeeded()
-            except (DatabaseAway, asyncpg.PostgresError) as error:
+            except (DatabaseAway, ValueRefused, asyncpg.PostgresError) as error:
                 after_loss()
                 await backoff.failed(error)
 

@@ -26,6 +26,8 @@ OWN_FAULT_PAUSE = 5.0
 """Seconds until a delivery is tried again that failed by our own fault."""
 MOST_LOST_CLAIMS = 3
 """A delivery that was in hand at this many ends of the process is not sent again by itself."""
+SUSPECT_AFTER = MOST_LOST_CLAIMS - 1
+"""From so many on it is sent alone among its like, so that one more end of the process tells of one delivery only."""
 
 
 def judge(

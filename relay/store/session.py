@@ -33,6 +33,10 @@ CAREFUL_SETTINGS: Mapping[str, str] = {"synchronous_commit": "on"}
 CONNECT_TIMEOUT = 5.0
 
 
+class ValueRefused(ValueError):  # noqa: N818 - it says what happened to the value
+    """A value that the driver cannot put into PostgreSQL's form; the same one will be refused again."""
+
+
 class DatabaseAway(Exception):  # noqa: N818 - it names a state that passes, as the logs do
     """The statement did not complete because the connection failed, or took too long.
 
@@ -54,6 +58,7 @@ AWAY = (
 """What PostgreSQL says when the trouble is not the statement's own: it is to be tried again."""
 
 DATA_ERRORS = (
+    ValueRefused,
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.RaiseError,
@@ -151,6 +156,8 @@ class Session:
             self.terminate()
             raise
         except (OSError, TimeoutError, asyncpg.InterfaceError, *AWAY) as error:
+            if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+                raise ValueRefused(str(error)) from error
             self.terminate()
             raise DatabaseAway(f"{type(error).__name__}: {error}") from error
         except asyncpg.PostgresError:

@@ -1,5 +1,6 @@
 -- Write the outcomes of a batch of attempts: log each, delete what is delivered, schedule or end the rest.
 --
+-- A released delivery keeps the gap between claim and recorded that it came with: it was not sent, so it proved nothing.
 -- Fence: an outcome changes its delivery only while `claim` is still the one it was claimed with and it is ours. The
 -- attempt is logged whether or not the fence holds (`stale` says that it changed nothing), under a key of its own, so
 -- recording again is harmless. A delivery that somebody else holds locked is not waited for: it is returned, and its
@@ -77,7 +78,7 @@ changed as (
     state = case l.outcome when 'released' then d.state else l.outcome end,
     reason = l.reason,
     claimed_by = null,
-    recorded = d.claim,
+    recorded = case l.outcome when 'released' then d.recorded + 1 else d.claim end,
     attempt = case when l.charged then l.attempt else d.attempt end,
     window_attempt = d.window_attempt + case when l.charged then 1 else 0 end,
     window_started_at = coalesce(d.window_started_at, case when l.charged then to_timestamp(l.window_start) end),

@@ -1,7 +1,9 @@
 """`kill -9` of the daemon and its embedded server, again and again under load."""
 
 import asyncio
+import os
 import random
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from tests.support.checker import check_everything
 from tests.support.daemon import Daemon, start_daemon
 from tests.support.embedded import is_gone
 from tests.support.postgres import open_folder
-from tests.support.receiver import Receiver, Reply
+from tests.support.receiver import Received, Receiver, Reply
 
 pytestmark = pytest.mark.fault
 
@@ -54,7 +56,8 @@ class Trial:
         self.application = application
         self._folder = folder
         self._data_dir = folder / "data"
-        receiver.respond = lambda _: Reply(delay=random.uniform(0.03, 0.12))  # noqa: S311 - no secret
+        self._received: set[str] = set()
+        receiver.respond = self._take_a_while
 
     async def start(self) -> Daemon:
         """Start the daemon on the data directory."""
@@ -78,17 +81,21 @@ class Trial:
 
     async def publish(self, events: int) -> None:
         """Commit at least so many events, a little faster than they are delivered."""
-        books, receipts = self.application.books, self.receiver.receipts
+        books, received = self.application.books, self._received
 
         async def wanted() -> bool:
             await self.receiver.wait_for(
-                lambda: len(books.committed) - len(receipts) < MOST_WAITING,
+                lambda: len(books.committed) - len(received) < MOST_WAITING,
                 "the backlog to shrink",
                 limit=LIMIT,
             )
             return len(books.committed) < events
 
         await publish_while(wanted, self.application, batch=10, after_loss=self.find_database)
+
+    def _take_a_while(self, request: Received) -> Reply:
+        self._received.add(request.event_id)
+        return Reply(delay=random.uniform(0.03, 0.12))  # noqa: S311 - no secret
 
     async def kill(self, daemon: Daemon, after: int) -> tuple[Daemon, Kill]:
         """Kill the daemon after so many receipts, start the next one, and wait until that delivers."""
@@ -163,9 +170,11 @@ async def test_kills_under_load_lose_nothing_and_repeat_at_most_what_was_in_flig
                     killed.append(kill)
                 await publishing
                 await application.wait_until(
-                    "select not exists (select from relay.fresh) and not exists (select from relay.delivery)",
+                    "select not exists (select from relay.fresh)"
+                    " and not exists (select from relay.delivery where next_attempt_at is not null)",
                     limit=LIMIT,
                 )
+                dead = await application.fetchval("select count(*) from relay.delivery")
                 findings = await check_everything(application, receiver)
                 assert await daemon.terminate() == 0
             finally:
@@ -182,5 +191,20 @@ async def test_kills_under_load_lose_nothing_and_repeat_at_most_what_was_in_flig
     findings.assert_right(most_duplicates=kills * MOST_IN_FLIGHT)
     assert len(application.books.committed) >= events
     assert all(kill.open_requests >= LEAST_OPEN for kill in killed)
+    assert dead == 0
     assert uncalled_for == 0
     assert max(duplicates) <= MOST_IN_FLIGHT
+
+
+async def test_a_daemon_whose_embedded_server_dies_ends_and_says_where_to_look(tmp_path: Path) -> None:
+    with open_folder() as folder:
+        daemon = await start_daemon(
+            tmp_path, options=["--embedded"], sections={"embedded": {"data_dir": str(folder / "data")}}
+        )
+        await daemon.wait_for_log("relay.started")
+
+        os.kill(server_of(daemon), signal.SIGKILL)
+
+        assert await daemon.wait() == 1
+        assert daemon.logged("relay.failed")
+        assert b"data.log" in daemon.stderr

@@ -86,6 +86,27 @@ async def test_a_delivery_in_hand_at_too_many_ends_of_the_process_is_quarantined
     (await check_everything(application, receiver)).assert_right(most_duplicates=MOST_LOST_CLAIMS - 1)
 
 
+async def test_bystanders_of_a_process_that_is_killed_again_and_again_are_delivered(world: World) -> None:
+    receiver, application = world.receiver, world.application
+    await application.add_endpoint(receiver.url())
+    daemon = await world.start()
+    receiver.hold()
+    events = await application.insert_all(['{"id": 1}'] * 20)
+    for _ in range(MOST_LOST_CLAIMS - 1):
+        await receiver.wait_for_open(len(events))
+        await daemon.kill()
+        daemon = await world.start()
+    await receiver.wait_for_open(1)
+    await daemon.wait_for_log("delivery.released", count=len(events) - 1)
+    await daemon.kill()
+    await world.start()
+    receiver.release()
+
+    ends = [await application.wait_for_end(event_id) for event_id in events]
+
+    assert ends.count("delivered") >= len(events) - 1
+
+
 async def test_only_one_of_two_relays_sends_and_the_other_takes_over_when_it_is_killed(
     world: World, figures: Callable[[str], None]
 ) -> None:

@@ -165,6 +165,17 @@ class Application:
         (row,) = await self.status(event_id)
         return row
 
+    async def wait_for_end(self, event_id: UUID, *, limit: float = LIMIT) -> str:
+        """Wait until the one delivery of an event has ended, and return how: delivered or dead."""
+        await self.wait_until(
+            "select true from relay.delivery_status where event_id = $1 and state in ('delivered', 'dead')",
+            event_id,
+            limit=limit,
+        )
+        (row,) = await self.status(event_id)
+        state: str = row["state"]
+        return state
+
     async def log_of(self, event_id: UUID) -> list[asyncpg.Record]:
         """Return the delivery log of an event, oldest first."""
         return await self.fetch(
