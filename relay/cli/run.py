@@ -19,7 +19,7 @@ from relay.embedded.key import ensure_key_file
 from relay.embedded.location import default_data_dir
 from relay.embedded.postgres import EmbeddedPostgres
 from relay.observe import systemd
-from relay.observe.logs import configure, get_logger
+from relay.observe.logs import configure, get_logger, written_by_a_thread
 from relay.store import migrate
 
 log = get_logger()
@@ -74,8 +74,10 @@ class Daemon:
         configure(log_settings.level, log_settings.format)
         log.info("relay.starting", version=__version__, pid=os.getpid())
         try:
-            with self._database() as dsn, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._serve(dsn, until_idle=until_idle))
+            with self._database() as dsn, written_by_a_thread():
+                configure(log_settings.level, log_settings.format)
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    runner.run(self._serve(dsn, until_idle=until_idle))
         except Exception as error:
             log.error("relay.failed", detail=str(error) or type(error).__name__)  # noqa: TRY400 - told in full below
             raise

@@ -22,6 +22,7 @@ from aiohttp.http_parser import RawResponseMessage
 from aiohttp.streams import StreamReader
 from yarl import URL
 
+from relay.http.deadlines import Deadlines
 from relay.http.failures import failure_of
 from relay.http.head_first import HeadFirst
 from relay.model import Answer, Failure, Request, Response
@@ -72,6 +73,7 @@ class Transport:
         self._resolver = resolver
         self._tls = tls
         self._routes: dict[str, Route] = {}
+        self._deadlines = Deadlines()
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
         self._connector: aiohttp.TCPConnector
 
@@ -89,18 +91,29 @@ class Transport:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._deadlines.stop()
         await self._connector.close()
         await self._resolver.close()
 
     async def send(self, request: Request) -> Answer:
         """Make the request; every expected trouble comes back as a `Failure`."""
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        self._deadlines.begin(task, request.timeout)
+        is_over = False
         try:
-            async with asyncio.timeout(request.timeout):
-                return await self._send(request)
-        except TimeoutError as error:
-            return _timed_out(error, request)
+            return await self._send(request)
+        except asyncio.CancelledError:
+            is_over = self._deadlines.end(task, request.timeout)
+            if not is_over or task.uncancel() > 0:
+                raise
+            return Failure(code="timeout", message=f"no answer within {request.timeout:g} s")
+        except TimeoutError:
+            return Failure(code="timeout", message=f"no connection within {request.connect_timeout:g} s")
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
             return failure_of(error)
+        finally:
+            if not is_over:
+                self._deadlines.end(task, request.timeout)
 
     async def _send(self, request: Request) -> Response:
         route = self._route(request.url)
@@ -215,9 +228,3 @@ def _abort(connection: Connection) -> None:
 
 def _has_begun(error: Exception) -> bool:
     return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
-
-
-def _timed_out(error: TimeoutError, request: Request) -> Failure:
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return Failure(code="timeout", message=f"no connection within {request.connect_timeout:g} s")
-    return Failure(code="timeout", message=f"no answer within {request.timeout:g} s")

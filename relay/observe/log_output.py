@@ -29,9 +29,9 @@ class Output:
             self._file = cast("BinaryIO", getattr(stream, "buffer", stream))
 
     def write(self, line: bytes) -> None:
-        """Write a whole line, or nothing of it and count it. Never raises."""
+        """Write a whole line, or several, or nothing of them and count them. Never raises."""
         if not self._complete() or not self._begin(line):
-            self.dropped += 1
+            self.dropped += max(line.count(b"\n"), 1)
 
     def flush(self) -> None:
         """Nothing is kept back, so nothing is to be done; structlog's logger calls it."""

@@ -2,6 +2,8 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, Literal, cast
 from weakref import WeakSet
 
@@ -10,11 +12,13 @@ from structlog.typing import FilteringBoundLogger
 
 from relay.observe.log_lines import Renderer, complete, pretty_renderer, render_for_journal, render_json
 from relay.observe.log_output import Output, Stream, descriptor_of, is_journal, is_terminal, standard_output
+from relay.observe.log_thread import LogThread
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "json", "pretty"]
 
 _output = Output()
+_thread: LogThread | None = None
 _loggers: WeakSet[object] = WeakSet()
 
 
@@ -27,12 +31,13 @@ def configure(level: Level = "info", fmt: Format = "auto", stream: Stream | None
         stream: A binary stream, or a text stream over one; stdout by default.
     """
     stream = stream or standard_output()
-    _output.open(stream)
+    if _thread is None:
+        _output.open(stream)  # else it is open, and its thread may be in the middle of a line
     least = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[structlog.processors.format_exc_info, complete, _renderer(fmt, stream)],
         wrapper_class=structlog.make_filtering_bound_logger(least),
-        logger_factory=structlog.BytesLoggerFactory(file=cast("BinaryIO", _output)),
+        logger_factory=structlog.BytesLoggerFactory(file=cast("BinaryIO", _thread or _output)),
         cache_logger_on_first_use=True,
     )
     for logger in _loggers:
@@ -52,7 +57,22 @@ def get_logger() -> FilteringBoundLogger:
 
 def lines_dropped() -> int:
     """Return how many lines the stream did not take since the process began."""
-    return _output.dropped
+    return _output.dropped if _thread is None else _thread.dropped
+
+
+@contextmanager
+def written_by_a_thread() -> Iterator[None]:
+    """Let a thread write what is logged in the block, so that nobody waits for whoever reads it.
+
+    What `configure` set before the block stays; call it again inside to have the thread take over.
+    """
+    global _thread  # noqa: PLW0603 - one process has one log
+    thread = _thread = LogThread(_output)
+    try:
+        yield
+    finally:
+        thread.close()
+        _thread = None
 
 
 class LibraryHandler(logging.Handler):

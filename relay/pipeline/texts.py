@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 import orjson
 
@@ -15,7 +16,7 @@ def storable(text: str) -> str:
     """Return `text` with what PostgreSQL's text type cannot hold written as escapes."""
     if "\x00" in text:
         text = text.replace("\x00", "\\x00")
-    if text.isascii():
+    elif text.isascii():
         return text
     text = _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -28,7 +29,11 @@ def body_text(body: bytes) -> str:
 
 def headers_json(headers: Iterable[tuple[str, str]]) -> str:
     """Return headers as a JSON object, with the values of those that carry secrets left out."""
-    shown = {
-        storable(name): HIDDEN if _SECRET_NAME.search(name) else storable(value) for name, value in headers
-    }
+    shown = {storable(name): HIDDEN if _is_secret(name) else storable(value) for name, value in headers}
     return orjson.dumps(shown).decode()
+
+
+@lru_cache(maxsize=1000)
+def _is_secret(name: str) -> bool:
+    """Say whether a header of this name carries a secret; kept, since the same names come again and again."""
+    return _SECRET_NAME.search(name) is not None
