@@ -228,9 +228,12 @@ class Relay:
             task.cancel()
 
     async def _stop_when_idle(self) -> None:
-        """Stop once nothing was to do several times in a row: between a look and a claim it only seems so."""
+        """Stop once nothing was to do several times in a row, or another relay is at work.
+
+        Once does not do: between a look and a claim it only seems so.
+        """
         quiet = 0
-        while quiet < IDLE_LOOKS:
+        while quiet < IDLE_LOOKS and not self._instance.standby.is_set():
             await asyncio.sleep(IDLE_PAUSE)
             parts_idle = self._fanning.is_idle and self._claiming.is_idle and self._keeping.surveyed.is_set()
             quiet = quiet + 1 if parts_idle and self._slots.in_hand == 0 else 0
@@ -260,7 +263,7 @@ class Relay:
 
     def _against_readiness(self) -> list[str]:
         checks = {
-            "the database is away": self._watch.is_up,
+            "the database is away, or refuses what it is asked; the log says which": self._watch.is_up,
             "another relay is active, this one stands by": not self._instance.standby.is_set(),
             "the first look is not done": self._fanning.first_look.is_set()
             or self._instance.standby.is_set(),

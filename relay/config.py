@@ -44,7 +44,6 @@ _NEED_RESTART = (
 )
 _ORDERED = (  # the first must not exceed the second
     ("delivery.max_payload_bytes", "delivery.max_in_flight_bytes"),
-    ("delivery.connect_timeout", "delivery.timeout"),
     ("retry.base", "retry.max_delay"),
     ("retry.base", "retry.max_age"),
 )

@@ -377,7 +377,8 @@ CREATE TABLE relay.delivery (
     ended_at timestamp with time zone,
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'retrying'::text, 'held'::text, 'dead'::text, 'cancelled'::text]))),
     CONSTRAINT delivery_trigger_type_check CHECK ((trigger_type = ANY (ARRAY['automatic'::text, 'manual'::text, 'replay'::text, 'test'::text]))),
-    CONSTRAINT ended_is_not_scheduled CHECK (((state <> ALL (ARRAY['dead'::text, 'cancelled'::text])) OR (next_attempt_at IS NULL)))
+    CONSTRAINT ended_is_not_scheduled CHECK (((state <> ALL (ARRAY['dead'::text, 'cancelled'::text])) OR (next_attempt_at IS NULL))),
+    CONSTRAINT next_attempt_is_finite CHECK (isfinite(next_attempt_at))
 )
 WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='2000', autovacuum_analyze_scale_factor='0.02', autovacuum_analyze_threshold='5000', autovacuum_vacuum_cost_delay='1');
 
@@ -428,7 +429,8 @@ CREATE TABLE relay.endpoint (
     CONSTRAINT endpoint_timeout_check CHECK (((timeout > '00:00:00'::interval) AND (timeout <= '00:05:00'::interval))),
     CONSTRAINT event_types_are_patterns CHECK ((relay.is_pattern_list(event_types) OR relay.refuse(format('event_types %s has an entry that is no pattern'::text, event_types), 'Use an event type such as invoice.paid, a prefix such as invoice.*, or * for everything.'::text))),
     CONSTRAINT headers_are_an_object CHECK ((json_typeof(headers) = 'object'::text)),
-    CONSTRAINT metadata_is_an_object CHECK ((json_typeof(metadata) = 'object'::text))
+    CONSTRAINT metadata_is_an_object CHECK ((json_typeof(metadata) = 'object'::text)),
+    CONSTRAINT retry_schedule_is_of_delays CHECK (((((array_position(retry_schedule, NULL::interval) IS NULL) AND ('00:00:00'::interval <= ALL (retry_schedule))) IS NOT FALSE) OR relay.refuse('retry_schedule has an entry that is no delay'::text, 'List intervals such as 5 seconds, none of them null.'::text)))
 );
 
 -- Name: COLUMN endpoint.removed_at; Type: COMMENT; Schema: relay
@@ -447,7 +449,8 @@ CREATE TABLE relay.endpoint_secret (
     sealed bytea NOT NULL,
     key_id text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    expires_at timestamp with time zone
+    expires_at timestamp with time zone,
+    CONSTRAINT secret_is_whole CHECK (((key_id IS NOT NULL) OR (encode(sealed, 'escape'::text) ~ '^whsec_[A-Za-z0-9+/]{32,86}={0,2}$'::text) OR relay.refuse('a secret is whsec_ and the base64 of 24 to 64 bytes'::text, 'Copy the whole of one made by Relay or by a Standard Webhooks tool.'::text)))
 );
 
 -- Name: COLUMN endpoint_secret.key_id; Type: COMMENT; Schema: relay
@@ -493,6 +496,7 @@ CREATE TABLE relay.outbox (
     CONSTRAINT headers_are_an_object CHECK (((headers IS NULL) OR (json_typeof(headers) = 'object'::text) OR relay.refuse('headers must be a JSON object of strings'::text, 'Write for example {"X-Region": "eu"}.'::text))),
     CONSTRAINT keys_are_short CHECK (((((length(tenant) <= 255) AND (length(ordering_key) <= 255) AND (length(dedupe_key) <= 255)) IS NOT FALSE) OR relay.refuse('tenant, ordering_key and dedupe_key take at most 255 characters'::text, 'Use a hash of a longer key.'::text))),
     CONSTRAINT payload_or_body CHECK ((((payload IS NULL) <> (body IS NULL)) OR relay.refuse('an event needs exactly one of payload and body'::text, 'Set payload to a JSON text, or body and content_type for what is not JSON.'::text))),
+    CONSTRAINT times_are_sensible CHECK ((((((deliver_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (deliver_at <= '3000-01-01 00:00:00+00'::timestamp with time zone)) AND ((expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at <= '3000-01-01 00:00:00+00'::timestamp with time zone))) IS NOT FALSE) OR relay.refuse('deliver_at and expires_at must lie between the years 1970 and 3000'::text, 'Leave deliver_at out to send at once, and expires_at out for an event that never expires.'::text))),
     CONSTRAINT traceparent_is_w3c CHECK (((traceparent IS NULL) OR (traceparent ~ '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$'::text) OR relay.refuse('traceparent is not a W3C trace context'::text, 'Pass it on as received, or leave it out.'::text)))
 )
 WITH (vacuum_truncate=off, autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_insert_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');

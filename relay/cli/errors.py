@@ -76,6 +76,8 @@ def conclusion_of(error: BaseException) -> Conclusion | None:  # noqa: PLR0911 -
 
 
 def _away(error: DatabaseAway) -> str:
+    if isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError):
+        return "the database is read-only: connect to the primary, or to a role that may write"
     return (
         f"the database cannot be reached, or did not answer in time ({error}); "
         "check that PostgreSQL runs and that database.dsn or --dsn is right"

@@ -1,6 +1,6 @@
 """Rows of the registry turned into endpoints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -12,8 +12,17 @@ from relay.endpoints.endpoint import Endpoint
 from relay.http.headers import InvalidHeader, check_headers
 from relay.http.signature import InvalidSecret, Secret, SignatureFormat, parse_secret
 from relay.model import Schedule
+from relay.observe.logs import get_logger
 from relay.store.secrets import CannotOpen, SecretBox
 from relay.store.session import Session
+
+log = get_logger()
+
+TROUBLES = {
+    "secret_missing": "it has no secret, and nothing is sent unsigned; give it one",
+    "secret_unreadable": "its secret cannot be read, and nothing is sent unsigned; give it another",
+}
+"""Why an endpoint takes no deliveries though nobody stopped it, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +75,30 @@ class EndpointRows:
         assert head is not None  # noqa: S101 - the migration puts the one row there
         since = 0 if head["reload_from"] > known else known
         pauses = {row["tenant"] for row in await session.fetch("registry_pauses")}
-        rows = await session.fetch("registry_load", since)
-        present = [row for row in rows if row["id"] is not None]
+        present = await session.fetch("registry_load", since)
         return Changes(
-            version=rows[0]["registry_version"],
+            # What changed after the first of these statements is read again with the next look.
+            version=head["version"],
             is_whole=since == 0,
-            endpoints=tuple(self._endpoint(row, pauses) for row in present if not row["removed"]),
+            endpoints=tuple(self._endpoints(present, pauses)),
             removed=tuple(row["id"] for row in present if row["removed"]),
         )
+
+    def _endpoints(self, rows: list[asyncpg.Record], pauses: set[str | None]) -> Iterator[Endpoint]:
+        """Yield the endpoints of these rows; one that cannot be read must not take the others along."""
+        for row in rows:
+            if row["removed"]:
+                continue
+            try:
+                endpoint = self._endpoint(row, pauses)
+            except (ValueError, TypeError) as error:
+                log.error(  # noqa: TRY400 - somebody wrote the row so: no traceback
+                    "endpoint.unusable", endpoint_id=str(row["id"]), detail=f"{type(error).__name__}: {error}"
+                )
+                continue
+            if endpoint.hold in TROUBLES:
+                log.error("endpoint.unusable", endpoint_id=str(row["id"]), detail=TROUBLES[endpoint.hold])
+            yield endpoint
 
     def _endpoint(self, row: asyncpg.Record, pauses: set[str | None]) -> Endpoint:
         secrets, trouble = self._open(row)

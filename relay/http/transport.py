@@ -24,17 +24,14 @@ from yarl import URL
 
 from relay.http.deadlines import Deadlines
 from relay.http.failures import failure_of
-from relay.http.head_first import HeadFirst
+from relay.http.head_first import FINAL, HeadFirst, ProtocolTrouble
 from relay.model import Answer, Failure, Request, Response
 
 IDLE_SECONDS = 4.0
 """How long an idle connection is kept; shorter than what common servers keep theirs."""
 BODY_SECONDS = 2.0
 """Once the status has come it decides; the body may take this long and no longer."""
-MOST_INTERIM = 8
-"""Interim responses (1xx) before the final one."""
 SWITCHING = 101
-FINAL = 200
 MOST_HEADERS = 100
 MOST_ROUTES = 100_000
 """Kept at once; what is made anew costs a few microseconds."""
@@ -51,10 +48,6 @@ class Route:
 
     connect: ClientRequest
     head: bytes
-
-
-class ProtocolTrouble(aiohttp.ClientError):
-    """What came is no response that can be taken."""
 
 
 class Transport:
@@ -138,7 +131,6 @@ class Transport:
             connection = await self._connector.connect(route.connect, [], timeout)
             protocol = cast("HeadFirst", connection.protocol)
             if not protocol.was_used:
-                protocol.was_used = True
                 return connection, False
             if not fresh and not protocol.should_close:
                 return connection, True
@@ -172,9 +164,10 @@ def _written(route: Route, request: Request) -> bytes:
 
 async def _exchange(connection: Connection, data: bytes, limit: int) -> Response:
     """Write the request and read the response; the connection is released or closed, whatever happens."""
-    protocol = cast("ResponseHandler", connection.protocol)
+    protocol = cast("HeadFirst", connection.protocol)
     is_whole = False
     try:
+        protocol.begin()
         protocol.set_response_params(
             read_until_eof=True, auto_decompress=False, read_bufsize=16384, max_headers=MOST_HEADERS
         )
@@ -192,14 +185,13 @@ async def _exchange(connection: Connection, data: bytes, limit: int) -> Response
 
 
 async def _final(protocol: ResponseHandler) -> tuple[RawResponseMessage, StreamReader]:
-    """Return the final response's head, past a few interim ones."""
-    for _ in range(MOST_INTERIM + 1):
+    """Return the final response's head, past the few interim ones that `HeadFirst` lets through."""
+    while True:
         message, payload = await protocol.read()
         if message.code >= FINAL:
             return message, payload
         if message.code == SWITCHING:
             raise ProtocolTrouble("the server switched protocols, which nobody asked for")
-    raise ProtocolTrouble(f"more than {MOST_INTERIM} interim responses")
 
 
 async def _body(payload: StreamReader, limit: int) -> bytes:

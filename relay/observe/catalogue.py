@@ -153,6 +153,12 @@ CATALOGUE: tuple[LogEvent, ...] = (
         ("event_id", "event_type", "endpoint_id"),
     ),
     LogEvent(
+        "endpoint.unusable",
+        "error",
+        "An endpoint cannot be sent to as it is in the database; its deliveries wait.",
+        ("endpoint_id", "detail"),
+    ),
+    LogEvent(
         "delivery.failed_internally",
         "error",
         "A defect in Relay broke an attempt. It is charged, so that it ends in the schedule and not in a loop.",

@@ -16,6 +16,8 @@ from relay.store.session import DATA_ERRORS, DatabaseAway, Session
 log = get_logger()
 
 PAGE = 500
+LOCKED_PAUSE = 1.0
+"""Seconds until fresh rows are looked for again that somebody held locked."""
 
 
 class FanOut:
@@ -32,6 +34,7 @@ class FanOut:
         self._cursor = FreshCursor()
         self.snapshot = "0:0:"
         self.only_spilled = False
+        self._look_at_all = float("inf")
 
     def start_over(self) -> None:
         """Read everything with the next look: what was read and not written would else be passed over."""
@@ -43,7 +46,8 @@ class FanOut:
         Raises:
             DatabaseAway: Nothing is known of what was under way; start over, and release strays.
         """
-        if not self._session.is_open:
+        if not self._session.is_open or time.monotonic() > self._look_at_all:
+            self._look_at_all = float("inf")
             self.start_over()  # a server that crashed gives transaction numbers out again that it gave out before
         asked = time.monotonic()
         cursor = self._cursor  # `start_over` may put another in its place meanwhile, which has to stay new
@@ -101,6 +105,7 @@ class FanOut:
                 "fan_out", *planned.arguments(instance=self._desk.instance, lease=lease)
             )
             ours = {(row["event_seq"], row["endpoint_id"]) for row in rows}
+            missed = {row["event_seq"] for row in rows if row["endpoint_id"] is None}
         finally:
             for key in planned.claims.keys() - ours:
                 self._desk.slots.give_back(key)
@@ -110,7 +115,11 @@ class FanOut:
             if not leased:
                 self._desk.due.note(endpoint_id, 0.0 if not_before is None else not_before - now)
         for share in planned.shares:
-            self._tell(share)
+            if share.row["seq"] not in missed:
+                self._tell(share)
+        if missed:
+            # Somebody held them locked, or another relay took them: the cursor is past them, so look at all again.
+            self._look_at_all = time.monotonic() + LOCKED_PAUSE
 
     async def _set_aside(self, share: Share, error: Exception) -> None:
         """End the one event that cannot be fanned out, where people see it."""

@@ -68,7 +68,6 @@ class Housekeeping:
     async def _round(self) -> None:
         await self._session.fetch("fresh_repair")
         await self._scheduler.survey(self._session)
-        self._scheduler.suspect_strays()
         self._wake.set()
         self.surveyed.set()
         if time.monotonic() - self._partitions_at > PARTITIONS:

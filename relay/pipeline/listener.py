@@ -85,7 +85,7 @@ class Rest:
         if self._settling_until is not None and not self._has_settled(snapshot):
             await self._wait(0.005)
             return
-        await self._wait(self._poll_interval)
+        await self._wait(min(self._poll_interval, RENEWED_AFTER))
 
     async def _is_armed(self) -> bool:
         """Raise the flag if it is due; False if it was down, so that the next look comes after it."""

@@ -109,7 +109,7 @@ def _add(share: Share, result: Plan, registry: Registry, slots: Slots, now: floa
             and endpoint is not None
             and endpoint.hold is None
             and slots.room(endpoint) > 0
-            and slots.free_bytes >= row["size"]
+            and slots.has_room_for(row["size"])
             and slots.take((row["seq"], endpoint_id), row["size"])
         )
         if leased:

@@ -50,10 +50,12 @@ class Scheduler:
             if self._strays_suspected:
                 await self._release_strays()
             self._waiting.update(dict.fromkeys(self._desk.due.take_due()))
-            rooms = await self._rooms()
-            if not rooms or self._desk.slots.free_bytes == 0:
-                return False
-            return await self._claim(rooms)
+            rooms, unknown, are_more = self._rooms()
+            if unknown:
+                are_more = await self._end_unknown(unknown) or are_more
+            if rooms and self._desk.slots.has_bytes:
+                are_more = await self._claim(rooms) or are_more
+            return are_more
 
     async def survey(self, session: Session) -> None:
         """Ask the database which endpoints have scheduled work, for what memory may have missed.
@@ -67,31 +69,34 @@ class Scheduler:
         for row in await session.fetch("due_endpoints"):
             self._desk.due.note(row["endpoint_id"], row["due_in"])
 
-    async def _rooms(self) -> dict[UUID, int]:
-        """Return how many deliveries to claim for each endpoint with due work."""
+    def _rooms(self) -> tuple[dict[UUID, int], list[UUID], bool]:
+        """Return how many deliveries to claim for which endpoint with due work.
+
+        With it the endpoints that are not in the registry, and whether others were left for the next claim.
+        """
         rooms: dict[UUID, int] = {}
         left = min(self._desk.slots.free, MOST_A_CLAIM)
         unknown: list[UUID] = []
+        has_slots = left > 0
         for endpoint_id in tuple(self._waiting):
             if left <= 0:
-                break
+                return rooms, unknown, has_slots
             endpoint = self._desk.registry.get(endpoint_id)
             if endpoint is None:
                 unknown.append(endpoint_id)
             elif endpoint.hold is not None:
                 del self._waiting[endpoint_id]  # its resumption is noted as due
             elif room := min(self._desk.slots.room(endpoint), left):
-                del self._waiting[endpoint_id]
                 rooms[endpoint_id] = room
                 left -= room
-        if unknown:
-            await self._end_unknown(unknown)
-        return rooms
+        return rooms, unknown, False
 
     async def _claim(self, rooms: dict[UUID, int]) -> bool:
         asked = time.monotonic()
         lease = self._desk.claim_seconds
         self._desk.slots.reserve(rooms)
+        for endpoint_id in rooms:
+            del self._waiting[endpoint_id]
         try:
             rows = await self._session.fetch(
                 "claim_due",
@@ -100,6 +105,7 @@ class Scheduler:
                 self._desk.instance,
                 lease,
                 self._desk.slots.free_bytes,
+                self._desk.slots.in_hand == 0,
             )
         except BaseException:
             self._waiting.update(dict.fromkeys(rooms))
@@ -143,8 +149,8 @@ class Scheduler:
         for row in rows:
             self._desk.due.note(row["endpoint_id"], 0.0)
 
-    async def _end_unknown(self, endpoint_ids: list[UUID]) -> None:
-        """End deliveries whose endpoint is not there, as many as one statement takes; the rest comes round again."""
+    async def _end_unknown(self, endpoint_ids: list[UUID]) -> bool:
+        """End deliveries whose endpoint is not there, as many as one statement takes; returns whether it found any."""
         rows = await self._session.fetch("end_unknown", endpoint_ids)
         for row in rows:
             log.error(
@@ -157,3 +163,4 @@ class Scheduler:
         if not rows:
             for endpoint_id in endpoint_ids:
                 self._waiting.pop(endpoint_id, None)
+        return bool(rows)

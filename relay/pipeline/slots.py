@@ -46,6 +46,15 @@ class Slots:
         """How many more bytes of payload it may hold."""
         return max(self._total_bytes - self._bytes, 0)
 
+    @property
+    def has_bytes(self) -> bool:
+        """Whether there is room for any payload: there always is when nothing is in hand."""
+        return self.free_bytes > 0 or not self._in_hand
+
+    def has_room_for(self, size: int) -> bool:
+        """Say whether `size` more bytes of payload may be held; one delivery always may."""
+        return size <= self.free_bytes or not self._in_hand
+
     def keys(self) -> list[Key]:
         """Return the deliveries in hand."""
         return list(self._in_hand)
@@ -64,7 +73,6 @@ class Slots:
         self._reserved -= sum(rooms.values())
         for endpoint_id, count in rooms.items():
             self._let_go(endpoint_id, count)
-        self._freed.set()
 
     def take(self, key: Key, size: int) -> bool:
         """Take a slot for a delivery of `size` bytes; False if it is in hand already."""

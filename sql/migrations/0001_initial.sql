@@ -83,6 +83,13 @@ create table relay.outbox (
     or json_typeof(headers) = 'object'
     or relay.refuse('headers must be a JSON object of strings', 'Write for example {"X-Region": "eu"}.')
   ),
+  constraint times_are_sensible check (
+    (deliver_at between timestamptz '1970-01-01 00:00:00+00' and timestamptz '3000-01-01 00:00:00+00'
+     and expires_at between timestamptz '1970-01-01 00:00:00+00' and timestamptz '3000-01-01 00:00:00+00') is not false
+    or relay.refuse(
+      'deliver_at and expires_at must lie between the years 1970 and 3000',
+      'Leave deliver_at out to send at once, and expires_at out for an event that never expires.')
+  ),
   constraint expires_after_deliver check (
     expires_at is null
     or deliver_at is null
@@ -203,6 +210,10 @@ create table relay.endpoint (
       format('event_types %s has an entry that is no pattern', event_types),
       'Use an event type such as invoice.paid, a prefix such as invoice.*, or * for everything.')
   ),
+  constraint retry_schedule_is_of_delays check (
+    (array_position(retry_schedule, null) is null and interval '0' <= all (retry_schedule)) is not false
+    or relay.refuse('retry_schedule has an entry that is no delay', 'List intervals such as 5 seconds, none of them null.')
+  ),
   constraint headers_are_an_object check (json_typeof(headers) = 'object'),
   constraint metadata_is_an_object check (json_typeof(metadata) = 'object')
 );
@@ -216,7 +227,14 @@ create table relay.endpoint_secret (
   sealed bytea not null,
   key_id text,
   created_at timestamptz not null default now(),
-  expires_at timestamptz
+  expires_at timestamptz,
+  constraint secret_is_whole check (
+    key_id is not null
+    or encode(sealed, 'escape') ~ '^whsec_[A-Za-z0-9+/]{32,86}={0,2}$'
+    or relay.refuse(
+      'a secret is whsec_ and the base64 of 24 to 64 bytes',
+      'Copy the whole of one made by Relay or by a Standard Webhooks tool.')
+  )
 );
 
 comment on column relay.endpoint_secret.key_id is 'The master key that sealed it; null: not encrypted.';
@@ -348,6 +366,8 @@ create table relay.delivery (
   last_error text,
   ended_at timestamptz,
   primary key (event_seq, endpoint_id),
+  -- An infinite time cannot be counted down to.
+  constraint next_attempt_is_finite check (isfinite(next_attempt_at)),
   constraint ended_is_not_scheduled check (state not in ('dead', 'cancelled') or next_attempt_at is null)
 ) with (
   autovacuum_vacuum_scale_factor = 0.01,

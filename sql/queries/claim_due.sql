@@ -10,7 +10,8 @@
 -- $2 rooms: how many each may still take
 -- $3 instance: who we are
 -- $4 lease: seconds a lease is good for
--- $5 budget: bytes of payload that may be claimed in all
+-- $5 budget: bytes of payload that may be claimed in all; small ones first, so that a large one holds up nobody
+-- $6 one_anyway: claim one even if it is over the budget, since nothing is in hand
 with room as materialized (
   select endpoint_id, room
   from unnest($1::uuid[], $2::integer[]) as r(endpoint_id, room)
@@ -31,10 +32,11 @@ found as materialized (
 afforded as materialized (
   select event_seq, endpoint_id
   from (
-    select *, sum(size) over (order by next_attempt_at, event_seq, endpoint_id rows unbounded preceding) as running
+    select *, sum(size) over (order by size, next_attempt_at, event_seq, endpoint_id rows unbounded preceding) as running
     from found
   ) as f
   where running <= $5::bigint
+    or ($6::boolean and running = size)
 ),
 claimed as (
   update relay.delivery d

@@ -1,7 +1,8 @@
 -- Turn fresh rows into deliveries: some leased to this process at once, the rest due.
 --
 -- A fresh row that somebody else took meanwhile takes its deliveries with it; a delivery that exists already (the reply
--- to an earlier run of this statement was lost) is left alone. Returns the deliveries that are now leased to us.
+-- to an earlier run of this statement was lost) is left alone. Returns the deliveries that are now leased to us, and with
+-- a null endpoint_id the events whose fresh row was gone or locked.
 --
 -- $1 xids: fresh rows, with $2 their key, as text
 -- $2 seqs: of the same rows
@@ -70,3 +71,8 @@ born as (
 select event_seq, endpoint_id
 from born
 where claimed_by is not null
+union all
+select g.seq, null
+from given g
+left join held h on h.xid = g.xid and h.seq = g.seq
+where h.seq is null

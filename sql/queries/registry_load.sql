@@ -1,9 +1,7 @@
--- The endpoints changed after a version of the registry (0: all), with their secrets; at least one row.
+-- The endpoints changed after a version of the registry (0: all), with their secrets.
 --
 -- $1 version: what the reader knows already
 select
-  r.version as registry_version,
-  r.reload_from,
   e.id,
   e.url,
   e.tenant,
@@ -19,8 +17,7 @@ select
   e.removed_at is not null as removed,
   s.sealed,
   s.key_ids
-from relay.registry r
-left join relay.endpoint e on e.revision > $1::bigint
+from relay.endpoint e
 left join lateral (
   select
     array_agg(sealed order by id desc) as sealed,
@@ -29,3 +26,4 @@ left join lateral (
   where endpoint_id = e.id
     and (expires_at is null or expires_at > now())
 ) as s on true
+where e.revision > $1::bigint

@@ -16,7 +16,7 @@ async def insert(connection: Connection, **columns: object) -> int:
     names = ", ".join(columns)
     values = ", ".join("null" if value is None else f"'{value}'" for value in columns.values())
     seq: int = await connection.fetchval(
-        f"insert into relay.outbox ({names}) values ({values}) returning seq"  # noqa: S608 - our own values
+        f"insert into relay.outbox ({names}) values ({values}) returning seq"
     )
     return seq
 

@@ -9,6 +9,7 @@ import pytest
 from tests.support import schema_dump
 from tests.support.database import Connection, connected
 from tests.support.rows import add_attempt, add_endpoint
+from tests.support.secrets import SECRET
 
 PARTITIONS = """
 select c.relname
@@ -50,7 +51,7 @@ async def test_a_change_of_an_endpoint_gives_it_the_registrys_new_version(rolled
 @pytest.mark.parametrize(
     "change",
     [
-        "insert into relay.endpoint_secret (endpoint_id, sealed) select id, 'new' from relay.endpoint",
+        f"insert into relay.endpoint_secret (endpoint_id, sealed) select id, '{SECRET}' from relay.endpoint",
         "update relay.endpoint_secret set expires_at = now()",
         "delete from relay.endpoint_secret",
     ],
@@ -95,7 +96,8 @@ async def test_every_change_of_the_registry_wakes_the_relay(any_database: str) -
             await relay.add_listener(channel, lambda *said: heard.append(said[2]))
         endpoint_id = await add_endpoint(operator, has_secret=False)
         await operator.execute(
-            "insert into relay.endpoint_secret (endpoint_id, sealed) values ($1, '')", endpoint_id
+            f"insert into relay.endpoint_secret (endpoint_id, sealed) values ($1, '{SECRET}')",
+            endpoint_id,
         )
         await operator.execute("insert into relay.pause (tenant) values (null)")
         await operator.execute("delete from relay.endpoint")

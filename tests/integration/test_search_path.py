@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 
 from tests.support.database import Connection
+from tests.support.secrets import SECRET
 
 # Traps with the very names and arguments of built-ins that our functions use.
 FUNCTIONS = {
@@ -33,7 +34,7 @@ CALLS = [
     "select relay.event_of_dedupe_key('', 'k')",
     "select relay.cancel('00000000-0000-0000-0000-000000000000')",
     "insert into relay.endpoint (url, event_types) values ('https://example.com', '{a.*}')",
-    "insert into relay.endpoint_secret (endpoint_id, sealed) select id, 'x' from relay.endpoint",
+    f"insert into relay.endpoint_secret (endpoint_id, sealed) select id, '{SECRET}' from relay.endpoint",
     "insert into relay.pause (tenant) values (null)",
     "update relay.endpoint set state = 'paused'",
     "delete from relay.endpoint_secret",

@@ -25,7 +25,7 @@ COLUMNS = {
 
 @pytest.mark.parametrize("view", COLUMNS)
 async def test_a_view_has_the_columns_that_were_promised(rolled_back: Connection, view: str) -> None:
-    statement = await rolled_back.prepare(f"select * from relay.{view}")  # noqa: S608 - a name of ours
+    statement = await rolled_back.prepare(f"select * from relay.{view}")
     assert " ".join(attribute.name for attribute in statement.get_attributes()) == COLUMNS[view]
 
 

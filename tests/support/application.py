@@ -122,7 +122,7 @@ class Application:
         """Set columns of an endpoint."""
         sets = ", ".join(f"{name} = ${number}" for number, name in enumerate(columns, 2))
         await self.execute(
-            f"update relay.endpoint set {sets} where id = $1",  # noqa: S608 - the test's own names
+            f"update relay.endpoint set {sets} where id = $1",
             endpoint_id,
             *columns.values(),
         )
@@ -192,7 +192,7 @@ async def insert_events(connection: Connection, rows: list[dict[str, object]]) -
         for start in range(0, len(values), len(names))
     )
     await connection.execute(
-        f"insert into relay.outbox ({', '.join(names)}) values {places}",  # noqa: S608 - the test's own names
+        f"insert into relay.outbox ({', '.join(names)}) values {places}",
         *values,
     )
 
@@ -204,7 +204,7 @@ async def insert_endpoint(
     row = {"url": url, **columns}
     places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
     endpoint_id: UUID = await connection.fetchval(
-        f"insert into relay.endpoint ({', '.join(row)}) values ({places}) returning id",  # noqa: S608 - as above
+        f"insert into relay.endpoint ({', '.join(row)}) values ({places}) returning id",
         *row.values(),
     )
     for secret in secrets:

@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from tests.support.database import Connection
+from tests.support.secrets import SECRET
 
 URL = "https://example.com/hook"
 
@@ -27,7 +28,8 @@ async def add_endpoint(
     )
     if has_secret:
         await connection.execute(
-            "insert into relay.endpoint_secret (endpoint_id, sealed) values ($1, 'sealed')", endpoint_id
+            f"insert into relay.endpoint_secret (endpoint_id, sealed) values ($1, '{SECRET}')",
+            endpoint_id,
         )
     return endpoint_id
 
@@ -61,7 +63,7 @@ async def add_delivery(
     }
     values = ", ".join(f"${number}" for number in range(1, len(row) + 1))
     inserted: UUID = await connection.fetchval(
-        f"insert into relay.delivery ({', '.join(row)}) values ({values}) returning endpoint_id",  # noqa: S608 - names of ours
+        f"insert into relay.delivery ({', '.join(row)}) values ({values}) returning endpoint_id",
         *row.values(),
     )
     return inserted

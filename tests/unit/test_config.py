@@ -155,7 +155,6 @@ def test_a_wrong_value_is_refused_with_what_to_write(key: str, value: object, sa
     ("lesser", "value", "greater"),
     [
         ("delivery.max_payload_bytes", "1GiB", "delivery.max_in_flight_bytes"),
-        ("delivery.connect_timeout", "31s", "delivery.timeout"),
         ("retry.base", "13h", "retry.max_delay"),
     ],
 )

@@ -79,7 +79,7 @@ def test_what_is_reserved_counts_until_it_is_let_go() -> None:
     assert (slots.free, slots.room(one), slots.in_hand) == (3, 1, 0)
     slots.unreserve({one.id: 2})
     assert (slots.free, slots.room(one)) == (5, 3)
-    assert freed.is_set()
+    assert not freed.is_set()
 
 
 def test_more_bytes_than_allowed_leave_none() -> None:
