@@ -41,6 +41,8 @@ BAD = [
         "expires_at is not after deliver_at",
         "later expires_at",
     ),
+    ({"event_type": "a", "payload": "{}", "deliver_at": "infinity"}, "between the years", "send at once"),
+    ({"event_type": "a", "payload": "{}", "expires_at": "infinity"}, "between the years", "never expires"),
     ({"event_type": "a", "payload": "{}", "traceparent": "00-x"}, "not a W3C trace context", "leave it out"),
     ({"event_type": "a", "payload": "{}", "tenant": "t" * 256}, "at most 255 characters", "hash"),
     ({"event_type": "a", "payload": "{}", "ordering_key": "k" * 256}, "at most 255 characters", "hash"),
