@@ -147,11 +147,16 @@ class Relay:
         )
         self._scheduler = Scheduler(self._sessions.claim, desk)
         self._fanout = FanOut(self._sessions.fan_out, desk)
+        self._build_loops()
+
+    def _build_loops(self) -> None:
+        """Put together what keeps the stages going."""
+        database = self._settings.database
         self._rest = Rest(
             session=self._sessions.fan_out,
             listener=self._listener,
-            poll_interval=settings.database.poll_interval.total_seconds(),
-            listen=settings.database.listen,
+            poll_interval=database.poll_interval.total_seconds(),
+            listen=database.listen,
         )
         self._fanning = FanOutRound(fanout=self._fanout, rest=self._rest)
         self._claiming = ClaimRound(
