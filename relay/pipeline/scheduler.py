@@ -50,12 +50,10 @@ class Scheduler:
             if self._strays_suspected:
                 await self._release_strays()
             self._waiting.update(dict.fromkeys(self._desk.due.take_due()))
-            rooms, unknown, are_more = self._rooms()
-            if unknown:
-                are_more = await self._end_unknown(unknown) or are_more
-            if rooms and self._desk.slots.has_bytes:
-                are_more = await self._claim(rooms) or are_more
-            return are_more
+            rooms, unknown = self._rooms()
+            has_ended = bool(unknown) and await self._end_unknown(unknown)
+            has_claimed = bool(rooms) and self._desk.slots.has_bytes and await self._claim(rooms)
+            return has_ended or has_claimed
 
     async def survey(self, session: Session) -> None:
         """Ask the database which endpoints have scheduled work, for what memory may have missed.
@@ -69,18 +67,14 @@ class Scheduler:
         for row in await session.fetch("due_endpoints"):
             self._desk.due.note(row["endpoint_id"], row["due_in"])
 
-    def _rooms(self) -> tuple[dict[UUID, int], list[UUID], bool]:
-        """Return how many deliveries to claim for which endpoint with due work.
-
-        With it the endpoints that are not in the registry, and whether others were left for the next claim.
-        """
+    def _rooms(self) -> tuple[dict[UUID, int], list[UUID]]:
+        """Return how many deliveries to claim for which endpoint with due work, and which are not in the registry."""
         rooms: dict[UUID, int] = {}
         left = min(self._desk.slots.free, MOST_A_CLAIM)
         unknown: list[UUID] = []
-        has_slots = left > 0
         for endpoint_id in tuple(self._waiting):
             if left <= 0:
-                return rooms, unknown, has_slots
+                break  # the others come with the next claim
             endpoint = self._desk.registry.get(endpoint_id)
             if endpoint is None:
                 unknown.append(endpoint_id)
@@ -89,7 +83,7 @@ class Scheduler:
             elif room := min(self._desk.slots.room(endpoint), left):
                 rooms[endpoint_id] = room
                 left -= room
-        return rooms, unknown, False
+        return rooms, unknown
 
     async def _claim(self, rooms: dict[UUID, int]) -> bool:
         asked = time.monotonic()
@@ -125,7 +119,12 @@ class Scheduler:
     def _look_ahead(
         self, rows: Sequence[asyncpg.Record], rooms: dict[UUID, int], claimed: Counter[UUID]
     ) -> bool:
-        """Note when each endpoint is due next; returns whether some may have more due now."""
+        """Note when each endpoint is due next; returns whether it is worth to ask again at once.
+
+        It is if anything was claimed, or if an endpoint that had nothing made way for another. If all there is was
+        only too large for the bytes that are free, the next slot that is given back is to be waited for.
+        """
+        has_made_way = False
         for row in rows:
             if row["event_seq"] is not None:
                 continue
@@ -133,11 +132,12 @@ class Scheduler:
             if row["found"] >= rooms[endpoint_id] or row["found"] > claimed[endpoint_id]:
                 self._waiting[endpoint_id] = None
                 continue
+            has_made_way = True
             if row["some_locked"]:
                 self._desk.due.note(endpoint_id, LOCKED_PAUSE)
             if row["next_due_in"] is not None:
                 self._desk.due.note(endpoint_id, row["next_due_in"])
-        return bool(self._waiting) and bool(claimed)
+        return bool(self._waiting) and (bool(claimed) or has_made_way)
 
     async def _release_strays(self) -> None:
         async with self._desk.leasing:
