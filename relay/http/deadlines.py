@@ -35,11 +35,6 @@ class Deadlines:
             return True
         return False
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no task is under a deadline."""
-        return not self._by_timeout and not self._expired
-
     def stop(self) -> None:
         """Look no more."""
         if self._tick is not None:

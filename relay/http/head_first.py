@@ -22,20 +22,24 @@ class HeadFirst(ResponseHandler):
 
     Attributes:
         was_used: A request was made on it.
+        has_received: Bytes came since the last request began, whatever became of them.
     """
 
     was_used = False
+    has_received = False
     _awaits_head = False
     _interim = 0
 
     def begin(self) -> None:
         """Expect the response to a request."""
         self.was_used = True
+        self.has_received = False
         self._awaits_head = True
         self._interim = 0
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser one head after the other, and then the rest."""
+        self.has_received = True
         while self._awaits_head and (end := data.find(_END) + len(_END)) >= len(_END):
             super().data_received(data[:end])
             data = data[end:]

@@ -7,6 +7,7 @@ held by contract tests, and aiohttp is pinned to a minor version.
 
 import asyncio
 import functools
+import select
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from typing import Any, Self, cast
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
@@ -92,49 +92,69 @@ class Transport:
         """Make the request; every expected trouble comes back as a `Failure`."""
         task = cast("asyncio.Task[object]", asyncio.current_task())
         self._deadlines.begin(task, request.timeout)
-        is_over = False
         try:
             return await self._send(request)
         except asyncio.CancelledError:
-            is_over = self._deadlines.end(task, request.timeout)
-            if not is_over or task.uncancel() > 0:
-                raise
-            return Failure(code="timeout", message=f"no answer within {request.timeout:g} s")
+            if self._deadlines.end(task, request.timeout) and task.uncancel() == 0:
+                return Failure(code="timeout", message=f"no answer within {request.timeout:g} s")
+            raise
         except TimeoutError:
             return Failure(code="timeout", message=f"no connection within {request.connect_timeout:g} s")
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
             return failure_of(error)
         finally:
-            if not is_over:
-                self._deadlines.end(task, request.timeout)
+            if self._deadlines.end(task, request.timeout):
+                task.uncancel()  # other trouble came out than the cancellation
 
     async def _send(self, request: Request) -> Response:
         route = self._route(request.url)
         data = _written(route, request)
         connection, is_reused = await self._connect(route, request, fresh=False)
+        protocol = cast("HeadFirst", connection.protocol)
         try:
-            return await _exchange(connection, data, request.max_response_bytes)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if not is_reused or _has_begun(error):
+            return await self._exchange(connection, data, request)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if not is_reused or protocol.has_received:
                 raise
         # The server closed an idle connection just as it was used: nobody has seen the request.
         connection, _ = await self._connect(route, request, fresh=True)
-        return await _exchange(connection, data, request.max_response_bytes)
+        return await self._exchange(connection, data, request)
 
     async def _connect(self, route: Route, request: Request, *, fresh: bool) -> tuple[Connection, bool]:
         """Return a connection and whether it was used before; one that received anything while idle is not taken."""
         timeout = self._timeouts.get(request.connect_timeout)
         if timeout is None:
-            timeout = aiohttp.ClientTimeout(total=None, sock_connect=request.connect_timeout)
+            timeout = aiohttp.ClientTimeout(
+                total=None, sock_connect=request.connect_timeout, ceil_threshold=float("inf")
+            )
             self._timeouts[request.connect_timeout] = timeout
         while True:
             connection = await self._connector.connect(route.connect, [], timeout)
             protocol = cast("HeadFirst", connection.protocol)
             if not protocol.was_used:
                 return connection, False
-            if not fresh and not protocol.should_close:
+            if not fresh and not protocol.should_close and not _has_unread(connection):
                 return connection, True
             connection.close()
+
+    async def _exchange(self, connection: Connection, data: bytes, request: Request) -> Response:
+        """Write the request and read the response; the connection is released or closed, whatever happens."""
+        protocol = cast("HeadFirst", connection.protocol)
+        is_reusable = False
+        try:
+            _begin(protocol, data)
+            message, payload = await _final(protocol)
+            # The status decides: the time-out has nothing to say any more, the body has limits of its own.
+            self._deadlines.end(cast("asyncio.Task[object]", asyncio.current_task()), request.timeout)
+            body = await _body(payload, request.max_response_bytes)
+            is_reusable = payload.at_eof() and _is_all_written(protocol)
+        finally:
+            if is_reusable:
+                connection.release()
+            else:
+                _abort(connection)
+        headers = {name.lower(): value for name, value in message.headers.items()}
+        return Response(status=message.code, headers=headers, body=body)
 
     def _route(self, url: str) -> Route:
         route = self._routes.get(url)
@@ -162,29 +182,17 @@ def _written(route: Route, request: Request) -> bytes:
     )
 
 
-async def _exchange(connection: Connection, data: bytes, limit: int) -> Response:
-    """Write the request and read the response; the connection is released or closed, whatever happens."""
-    protocol = cast("HeadFirst", connection.protocol)
-    is_whole = False
-    try:
-        protocol.begin()
-        protocol.set_response_params(
-            read_until_eof=True, auto_decompress=False, read_bufsize=16384, max_headers=MOST_HEADERS
-        )
-        cast("asyncio.Transport", connection.transport).write(data)
-        message, payload = await _final(protocol)
-        body = await _body(payload, limit)
-        is_whole = payload.is_eof()
-    finally:
-        if is_whole:
-            connection.release()
-        else:
-            _abort(connection)
-    headers = {name.lower(): value for name, value in message.headers.items()}
-    return Response(status=message.code, headers=headers, body=body)
+def _begin(protocol: HeadFirst, data: bytes) -> None:
+    protocol.begin()
+    if protocol.transport is None:
+        raise aiohttp.ServerDisconnectedError  # between the handshake and now
+    protocol.set_response_params(
+        read_until_eof=True, auto_decompress=False, read_bufsize=16384, max_headers=MOST_HEADERS
+    )
+    protocol.transport.write(data)
 
 
-async def _final(protocol: ResponseHandler) -> tuple[RawResponseMessage, StreamReader]:
+async def _final(protocol: HeadFirst) -> tuple[RawResponseMessage, StreamReader]:
     """Return the final response's head, past the few interim ones that `HeadFirst` lets through."""
     while True:
         message, payload = await protocol.read()
@@ -218,5 +226,14 @@ def _abort(connection: Connection) -> None:
     connection.close()
 
 
-def _has_begun(error: Exception) -> bool:
-    return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
+def _is_all_written(protocol: HeadFirst) -> bool:
+    """Say whether the next request need not wait for the rest of one that was answered early."""
+    return protocol.transport is None or protocol.transport.get_write_buffer_size() == 0
+
+
+def _has_unread(connection: Connection) -> bool:
+    """Say whether the kernel has something of an idle connection: its end, or an answer to nothing asked."""
+    socket = cast("asyncio.Transport", connection.transport).get_extra_info("socket")
+    poll = select.poll()
+    poll.register(socket.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -43,8 +43,11 @@ class LogThread:
         return self._dropped + self._sink.dropped
 
     def write(self, line: bytes) -> None:
-        """Take a line; never waits and never raises. After `close` it goes straight to the sink."""
-        if self._last_one.is_set():
+        """Take a line; never waits and never raises. After `close` it goes straight to the sink.
+
+        Unless the sink still holds up the thread: it would hold up the caller as well.
+        """
+        if not self._thread.is_alive():
             self._sink.write(line)
             return
         if len(self._lines) >= self._most:
@@ -62,15 +65,21 @@ class LogThread:
         self._last_one.set()
         self._arrived.set()
         self._thread.join(limit)
+        if not self._thread.is_alive():
+            self._write_waiting()  # what came while the thread ended
 
     def _run(self) -> None:
         while True:
             self._arrived.wait()
             if not self._last_one.wait(LINGER):
                 self._arrived.clear()
-            lines = self._lines
-            batch = [lines.popleft() for _ in range(len(lines))]
-            if batch:
-                self._sink.write(b"".join(batch))
-            elif self._last_one.is_set():
+            if not self._write_waiting() and self._last_one.is_set():
                 return
+
+    def _write_waiting(self) -> bool:
+        """Write what waits in one piece; False if nothing does."""
+        lines = self._lines
+        batch = [lines.popleft() for _ in range(len(lines))]
+        if batch:
+            self._sink.write(b"".join(batch))
+        return bool(batch)

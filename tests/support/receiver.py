@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 from tests.support.replies import HANG_UP, SILENCE, After, Received, Reply, Script
 from tests.support.waiting import LIMIT, Changes
@@ -196,8 +196,7 @@ class _Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its type
         self._number = self._receiver.enter(self)
 
     def data_received(self, data: bytes) -> None:
