@@ -50,13 +50,19 @@ def patterns_of(event_type: str) -> tuple[str, ...]:
 
 
 class Registry:
-    """What is known of the endpoints; refreshed before any event is fanned out that came after a change."""
+    """What is known of the endpoints; refreshed before any event is fanned out that came after a change.
+
+    Attributes:
+        version: Of the database's registry, as far as it was read.
+        longest_timeout: Seconds that an attempt may take at most, over all endpoints.
+    """
 
     def __init__(self, rows: EndpointRows) -> None:
         self._rows = rows
         self._endpoints: dict[UUID, Endpoint] = {}
         self._subscriptions = _Subscriptions()
         self.version = 0
+        self.longest_timeout = 0.0
 
     def __len__(self) -> int:
         return len(self._endpoints)
@@ -64,11 +70,6 @@ class Registry:
     def get(self, endpoint_id: UUID) -> Endpoint | None:
         """Return an endpoint, or None if it was removed or never there."""
         return self._endpoints.get(endpoint_id)
-
-    @property
-    def longest_timeout(self) -> float:
-        """Seconds that an attempt may take at most, over all endpoints."""
-        return max((e.timeout for e in self._endpoints.values()), default=0.0)
 
     def match(self, *, tenant: str, event_type: str, only: UUID | None) -> tuple[UUID, ...]:
         """Return the endpoints that an event goes to, in the order of their ids.
@@ -111,3 +112,4 @@ class Registry:
             self._endpoints[endpoint.id] = endpoint
             self._subscriptions.add(endpoint)
         self._subscriptions.answers.clear()
+        self.longest_timeout = max((e.timeout for e in self._endpoints.values()), default=0.0)

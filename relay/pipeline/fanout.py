@@ -46,9 +46,10 @@ class FanOut:
         Raises:
             DatabaseAway: Nothing is known of what was under way; start over, and release strays.
         """
+        # After a lost session too: a server that crashed gives transaction numbers out again.
         if not self._session.is_open or time.monotonic() > self._look_at_all:
             self._look_at_all = float("inf")
-            self.start_over()  # a server that crashed gives transaction numbers out again that it gave out before
+            self.start_over()
         asked = time.monotonic()
         cursor = self._cursor  # `start_over` may put another in its place meanwhile, which has to stay new
         # Without a free slot nothing can be leased, and the bodies need not come along.
