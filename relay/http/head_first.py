@@ -1,24 +1,46 @@
-"""A connection that looks at each head of a response before it looks at what follows."""
+"""A connection that hands a response on as soon as it is there, and looks at its head before what follows."""
 
-from aiohttp import ClientError, ClientPayloadError
+import select
+from typing import Any, Protocol
+
+from aiohttp import ClientError, ClientPayloadError, ServerDisconnectedError
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_parser import RawResponseMessage
+from aiohttp.streams import StreamReader
 
 FINAL = 200
+SWITCHING = 101
 MOST_INTERIM = 8
 """Interim responses (1xx) before the final one."""
+MOST_HEADERS = 100
+READ_BUFFER = 16_384
 _END = b"\r\n\r\n"
+_SUCCESS = (b"HTTP/1.1 2", b"HTTP/1.0 2")
+
+Message = tuple[RawResponseMessage, StreamReader]
 
 
 class ProtocolTrouble(ClientError):  # noqa: N818 - it names what is the matter
     """What came is no response that can be taken."""
 
 
+class Asker(Protocol):
+    """Who made the request that the connection carries; one of the two is called, once."""
+
+    def answered(self, message: RawResponseMessage, body: StreamReader) -> None:
+        """Take the final response; the end of its body may still be to come."""
+
+    def broke(self, error: BaseException) -> None:
+        """The connection ended without a response, or what came is none."""
+
+
 class HeadFirst(ResponseHandler):
-    """aiohttp's connection, fed head by head.
+    """aiohttp's connection and parser, without its queue: who asked is called as soon as the response is there.
 
     The parser takes a piece of data as a whole. If a body in it is malformed it forgets the head before it; but the
     status decides, and after a 2xx the event has arrived. If it holds ten thousand interim responses they are all
-    parsed, which stops the event loop for everybody.
+    parsed, which stops the event loop for everybody. So it is fed head by head; but a piece that begins with a 2xx, the
+    usual case, first as a whole.
 
     Attributes:
         was_used: A request was made on it.
@@ -27,40 +49,140 @@ class HeadFirst(ResponseHandler):
 
     was_used = False
     has_received = False
-    _awaits_head = False
+    _asker: Asker | None = None
     _interim = 0
+    _unread: "select.poll | None" = None
 
-    def begin(self) -> None:
-        """Expect the response to a request."""
+    def begin(self, asker: Asker, data: bytes) -> None:
+        """Write a request; `asker` gets what comes of it."""
+        transport = self.transport
+        if transport is None:
+            asker.broke(ServerDisconnectedError())  # between the handshake and now
+            return
+        if self._parser is None:
+            self._renew_parser()
         self.was_used = True
         self.has_received = False
-        self._awaits_head = True
+        self._asker = asker
         self._interim = 0
+        transport.write(data)
+
+    def forget(self) -> None:
+        """Call nobody any more: neither asker nor reader is interested."""
+        self._asker = self._payload = None
+
+    def has_unread(self) -> bool:
+        """Say whether the kernel has something of an idle connection: its end, or an answer to nothing asked."""
+        if self._unread is None:
+            assert self.transport is not None  # noqa: S101 - the pool gives no other
+            self._unread = select.poll()
+            self._unread.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(self._unread.poll(0))
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser one head after the other, and then the rest."""
+        """Take what came; on an idle connection it means that it is not to be used again."""
+        is_first = not self.has_received
         self.has_received = True
-        while self._awaits_head and (end := data.find(_END) + len(_END)) >= len(_END):
-            super().data_received(data[:end])
-            data = data[end:]
-            if self.exception() is not None:
-                return  # it was no head
-            self._judge_head()
-            if self.exception() is not None or not data:
-                return
-        super().data_received(data)
-        error, body = self.exception(), self._payload
-        if error is not None and body is not None and not body.is_eof():
-            # Whoever reads it would else wait for its time-out.
-            body.set_exception(ClientPayloadError(f"the body is malformed: {error}"))
+        if self._asker is not None:
+            if not (is_first and data.startswith(_SUCCESS) and self._take_whole(data)):
+                self._take_head(data)
+        elif self._payload is not None:
+            self._take_body(data)
+        else:
+            self._should_close = True
 
-    def _judge_head(self) -> None:
-        """Look at the head that was just parsed: the final one, or one interim response more."""
-        if not self._buffer or self._buffer[-1][0][0].code >= FINAL:
-            self._awaits_head = False
-            return
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell whoever waits for a response; who waits for the rest of a body is told by aiohttp."""
+        asker, self._asker = self._asker, None
+        self._unread = None
+        if not self.has_received:
+            self._parser = None  # what it remembers is of the response before
+        super().connection_lost(exc)
+        error = self.exception()
+        if asker is not None and error is not None:
+            asker.broke(error)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        """Read on, if reading was paused at all: aiohttp asks after every piece of a body."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    def _renew_parser(self) -> None:
+        self.set_response_params(
+            read_until_eof=True, auto_decompress=False, read_bufsize=READ_BUFFER, max_headers=MOST_HEADERS
+        )
+
+    def _take_whole(self, data: bytes) -> bool:
+        """Feed the first piece of a successful response at once; False if it is to be taken head by head."""
+        try:
+            messages = self._feed(data)
+        except Exception:  # noqa: BLE001 - whatever it is comes again, and is told, if the head is at fault
+            self._renew_parser()
+            return False
+        if messages:
+            self._hand_on(messages[0], b"", has_more=len(messages) > 1)
+        return True
+
+    def _take_head(self, data: bytes) -> None:
+        """Feed one head after the other, until there is the final one."""
+        while data and self._asker is not None:
+            end = data.find(_END) + len(_END)
+            piece, data = (data[:end], data[end:]) if end >= len(_END) else (data, b"")
+            try:
+                messages = self._feed(piece)
+            except Exception as error:  # noqa: BLE001 - the parser's own errors, and what its callbacks raised
+                self._break(error if isinstance(error, ClientError) else ProtocolTrouble(str(error)))
+                return
+            for number, message in enumerate(messages, 1):
+                if message[0].code >= FINAL:
+                    self._hand_on(message, data, has_more=number < len(messages))
+                    return
+                self._judge_interim(message[0])
+
+    def _judge_interim(self, message: RawResponseMessage) -> None:
         self._interim += 1
-        if self._interim > MOST_INTERIM:
-            self.set_exception(ProtocolTrouble(f"more than {MOST_INTERIM} interim responses"))
-            if self.transport is not None:
-                self.transport.abort()
+        if message.code == SWITCHING:
+            self._break(ProtocolTrouble("the server switched protocols, which nobody asked for"))
+        elif self._interim > MOST_INTERIM:
+            self._break(ProtocolTrouble(f"more than {MOST_INTERIM} interim responses"))
+
+    def _hand_on(self, message: Message, rest: bytes, *, has_more: bool) -> None:
+        """Hand the final response on, with as much of its body as has come."""
+        asker, self._asker = self._asker, None
+        head, self._payload = message
+        if head.should_close or has_more:
+            self._should_close = True
+        if rest:
+            self._take_body(rest)
+        if asker is not None:
+            asker.answered(head, message[1])
+
+    def _take_body(self, data: bytes) -> None:
+        """Feed what follows a head; whatever else follows the body, nobody asked for it."""
+        body = self._payload
+        if body is None or body.is_eof():
+            self._should_close = True
+            return
+        try:
+            if self._feed(data):
+                self._should_close = True
+        except Exception as error:  # noqa: BLE001 - as in `_take_head`
+            self._should_close = True
+            if not body.is_eof():  # whoever reads it would else wait for its time-out
+                body.set_exception(ClientPayloadError(f"the body is malformed: {error}"))
+
+    def _feed(self, data: bytes) -> list[Message]:
+        parser: Any = self._parser
+        messages, is_upgraded, _ = parser.feed_data(data)
+        if is_upgraded:
+            self._upgraded = True
+        return messages  # type: ignore[no-any-return]
+
+    def _break(self, error: BaseException) -> None:
+        """Give the connection up, and tell whoever asked."""
+        asker, self._asker = self._asker, None
+        self._should_close = True
+        if self.transport is not None:
+            self.transport.abort()
+        if asker is not None:
+            asker.broke(error)

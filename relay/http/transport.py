@@ -7,7 +7,6 @@ held by contract tests, and aiohttp is pinned to a minor version.
 
 import asyncio
 import functools
-import select
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,24 +14,20 @@ from typing import Any, Self, cast
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
-from aiohttp.client_reqrep import ClientRequest
+from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.connector import Connection
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import RawResponseMessage
 from aiohttp.streams import StreamReader
 from yarl import URL
 
 from relay.http.deadlines import Deadlines
+from relay.http.exchange import Done, Exchange, rest_of
 from relay.http.failures import failure_of
-from relay.http.head_first import FINAL, HeadFirst, ProtocolTrouble
-from relay.model import Answer, Failure, Request, Response
+from relay.http.head_first import HeadFirst
+from relay.model import Answer, Failure, Request
 
 IDLE_SECONDS = 4.0
 """How long an idle connection is kept; shorter than what common servers keep theirs."""
-BODY_SECONDS = 2.0
-"""Once the status has come it decides; the body may take this long and no longer."""
-SWITCHING = 101
-MOST_HEADERS = 100
 MOST_ROUTES = 100_000
 """Kept at once; what is made anew costs a few microseconds."""
 
@@ -43,10 +38,12 @@ class Route:
 
     Attributes:
         connect: Tells the connector where to.
+        key: Names its connections in the pool.
         head: Request line and Host, as bytes.
     """
 
     connect: ClientRequest
+    key: ConnectionKey
     head: bytes
 
 
@@ -57,6 +54,8 @@ class Transport:
         socket_factory: Guards every connection attempt.
         resolver: Names to addresses.
         tls: How servers are verified.
+
+    It is the context in which requests live: leave it when none is under way.
     """
 
     def __init__(
@@ -66,11 +65,14 @@ class Transport:
         self._resolver = resolver
         self._tls = tls
         self._routes: dict[str, Route] = {}
-        self._deadlines = Deadlines()
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
+        self._open: set[Exchange] = set()
+        self._tasks = asyncio.TaskGroup()
+        self._deadlines: Deadlines
         self._connector: aiohttp.TCPConnector
 
     async def __aenter__(self) -> Self:
+        self._deadlines = Deadlines()
         self._connector = aiohttp.TCPConnector(
             limit=0,
             resolver=self._resolver,
@@ -81,80 +83,114 @@ class Transport:
         )
         factory: functools.partial[Any] = functools.partial(HeadFirst, loop=asyncio.get_running_loop())
         self._connector._factory = factory  # noqa: SLF001 - there is no option for it
+        await self._tasks.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._deadlines.stop()
+        self.cut_off()
+        await self._tasks.__aexit__(None, None, None)
         await self._connector.close()
         await self._resolver.close()
 
+    def start(self, request: Request, done: Done) -> Exchange | None:
+        """Begin a request; `done` gets what comes back, every expected trouble as a `Failure`.
+
+        It may be called before this returns.
+        """
+        try:
+            route = self._route(request.url)
+        except ValueError as error:
+            done(failure_of(error))
+            return None
+        data = b"%b%bContent-Length: %d\r\n\r\n%b" % (
+            route.head,
+            request.head,
+            len(request.body),
+            request.body,
+        )
+        exchange = Exchange(self, request, data, done)
+        self._open.add(exchange)
+        self._deadlines.begin(exchange, request.timeout)
+        connection = self._idle(route)
+        if connection is not None:
+            exchange.write(connection, is_reused=True)
+        else:
+            self.connect(exchange, fresh=False)
+        return exchange
+
     async def send(self, request: Request) -> Answer:
-        """Make the request; every expected trouble comes back as a `Failure`."""
-        task = cast("asyncio.Task[object]", asyncio.current_task())
-        self._deadlines.begin(task, request.timeout)
+        """Make a request and wait for what comes back; cancelled, it is cut off."""
+        answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        exchange = self.start(request, lambda came: None if answer.done() else answer.set_result(came))
         try:
-            return await self._send(request)
-        except asyncio.CancelledError:
-            if self._deadlines.end(task, request.timeout) and task.uncancel() == 0:
-                return Failure(code="timeout", message=f"no answer within {request.timeout:g} s")
-            raise
-        except TimeoutError:
-            return Failure(code="timeout", message=f"no connection within {request.connect_timeout:g} s")
-        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
-            return failure_of(error)
+            return cast("Answer", await answer)
         finally:
-            if self._deadlines.end(task, request.timeout):
-                task.uncancel()  # other trouble came out than the cancellation
+            if exchange is not None:
+                exchange.cut_off()
 
-    async def _send(self, request: Request) -> Response:
-        route = self._route(request.url)
-        data = _written(route, request)
-        connection, is_reused = await self._connect(route, request, fresh=False)
-        protocol = cast("HeadFirst", connection.protocol)
+    def cut_off(self) -> None:
+        """End all that is under way, now."""
+        for exchange in tuple(self._open):
+            exchange.cut_off()
+
+    # What exchanges ask for.
+
+    def connect(self, exchange: Exchange, *, fresh: bool) -> None:
+        """Get a connection, if need be one that nobody has used, and send the request over it."""
+        exchange.task = self._tasks.create_task(self._connect(exchange, fresh=fresh), name="connect")
+
+    def read_body(self, exchange: Exchange, message: RawResponseMessage, body: StreamReader) -> None:
+        """Wait for the rest of a body; the time-out has nothing to say any more, the body has limits of its own."""
+        self._deadlines.end(exchange, exchange.request.timeout)
+        exchange.task = self._tasks.create_task(_read_body(exchange, message, body), name="body")
+
+    def left(self, exchange: Exchange) -> None:
+        """Forget an exchange that is over."""
+        self._deadlines.end(exchange, exchange.request.timeout)
+        self._open.discard(exchange)
+
+    async def _connect(self, exchange: Exchange, *, fresh: bool) -> None:
+        request = exchange.request
+        route, timeout = self._route(request.url), self._timeout(request.connect_timeout)
         try:
-            return await self._exchange(connection, data, request)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            if not is_reused or protocol.has_received:
-                raise
-        # The server closed an idle connection just as it was used: nobody has seen the request.
-        connection, _ = await self._connect(route, request, fresh=True)
-        return await self._exchange(connection, data, request)
-
-    async def _connect(self, route: Route, request: Request, *, fresh: bool) -> tuple[Connection, bool]:
-        """Return a connection and whether it was used before; one that received anything while idle is not taken."""
-        timeout = self._timeouts.get(request.connect_timeout)
-        if timeout is None:
-            timeout = aiohttp.ClientTimeout(
-                total=None, sock_connect=request.connect_timeout, ceil_threshold=float("inf")
+            while True:
+                connection = await self._connector.connect(route.connect, [], timeout)
+                is_reused = cast("HeadFirst", connection.protocol).was_used
+                if not is_reused or (not fresh and _is_usable(connection)):
+                    break
+                connection.close()
+        except TimeoutError:
+            exchange.finish(
+                Failure(code="timeout", message=f"no connection within {request.connect_timeout:g} s")
             )
-            self._timeouts[request.connect_timeout] = timeout
+        except Exception as error:  # noqa: BLE001 - the border of one delivery
+            exchange.fail(error)
+        else:
+            exchange.task = None
+            exchange.write(connection, is_reused=is_reused)
+
+    def _idle(self, route: Route) -> Connection | None:
+        """Take a connection from the pool, without a task: only whoever traces makes it wait."""
         while True:
-            connection = await self._connector.connect(route.connect, [], timeout)
-            protocol = cast("HeadFirst", connection.protocol)
-            if not protocol.was_used:
-                return connection, False
-            if not fresh and not protocol.should_close and not _has_unread(connection):
-                return connection, True
+            taking = self._connector._get(route.key, [])  # noqa: SLF001 - what `connect` asks first
+            try:
+                taking.send(None)
+            except StopIteration as taken:
+                connection: Connection | None = taken.value
+            else:
+                taking.close()
+                return None
+            if connection is None or _is_usable(connection):
+                return connection
             connection.close()
 
-    async def _exchange(self, connection: Connection, data: bytes, request: Request) -> Response:
-        """Write the request and read the response; the connection is released or closed, whatever happens."""
-        protocol = cast("HeadFirst", connection.protocol)
-        is_reusable = False
-        try:
-            _begin(protocol, data)
-            message, payload = await _final(protocol)
-            # The status decides: the time-out has nothing to say any more, the body has limits of its own.
-            self._deadlines.end(cast("asyncio.Task[object]", asyncio.current_task()), request.timeout)
-            body = await _body(payload, request.max_response_bytes)
-            is_reusable = payload.at_eof() and _is_all_written(protocol)
-        finally:
-            if is_reusable:
-                connection.release()
-            else:
-                _abort(connection)
-        headers = {name.lower(): value for name, value in message.headers.items()}
-        return Response(status=message.code, headers=headers, body=body)
+    def _timeout(self, seconds: float) -> aiohttp.ClientTimeout:
+        timeout = self._timeouts.get(seconds)
+        if timeout is None:
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=seconds, ceil_threshold=float("inf"))
+            self._timeouts[seconds] = timeout
+        return timeout
 
     def _route(self, url: str) -> Route:
         route = self._routes.get(url)
@@ -169,71 +205,17 @@ def _new_route(url: str, tls: ssl.SSLContext) -> Route:
     parsed = URL(url, encoded=True)
     connect = ClientRequest("POST", parsed, ssl=tls, loop=asyncio.get_running_loop())
     host = connect.headers["Host"]
-    return Route(connect, f"POST {parsed.raw_path_qs} HTTP/1.1\r\nHost: {host}\r\n".encode("ascii"))
+    head = f"POST {parsed.raw_path_qs} HTTP/1.1\r\nHost: {host}\r\n".encode("ascii")
+    return Route(connect, connect.connection_key, head)
 
 
-def _written(route: Route, request: Request) -> bytes:
-    headers = "".join([f"{name}: {value}\r\n" for name, value in request.headers])
-    return b"%b%bContent-Length: %d\r\n\r\n%b" % (
-        route.head,
-        headers.encode(),
-        len(request.body),
-        request.body,
-    )
+def _is_usable(connection: Connection) -> bool:
+    """Say whether an idle connection may be used again: nothing came on it, here or in the kernel."""
+    protocol = cast("HeadFirst", connection.protocol)
+    return not protocol.should_close and not protocol.has_unread()
 
 
-def _begin(protocol: HeadFirst, data: bytes) -> None:
-    protocol.begin()
-    if protocol.transport is None:
-        raise aiohttp.ServerDisconnectedError  # between the handshake and now
-    protocol.set_response_params(
-        read_until_eof=True, auto_decompress=False, read_bufsize=16384, max_headers=MOST_HEADERS
-    )
-    protocol.transport.write(data)
-
-
-async def _final(protocol: HeadFirst) -> tuple[RawResponseMessage, StreamReader]:
-    """Return the final response's head, past the few interim ones that `HeadFirst` lets through."""
-    while True:
-        message, payload = await protocol.read()
-        if message.code >= FINAL:
-            return message, payload
-        if message.code == SWITCHING:
-            raise ProtocolTrouble("the server switched protocols, which nobody asked for")
-
-
-async def _body(payload: StreamReader, limit: int) -> bytes:
-    """Return at most `limit` bytes of the body; no trouble with it counts."""
-    if payload.is_eof():
-        return payload.read_nowait(limit)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while len(body) < limit:
-                chunk = await payload.read(limit - len(body))
-                if not chunk:
-                    break
-                body += chunk
-    except (TimeoutError, aiohttp.ClientError, HttpProcessingError, OSError):
-        pass
-    return bytes(body)
-
-
-def _abort(connection: Connection) -> None:
-    transport = connection.transport
-    if transport is not None:
-        transport.abort()
-    connection.close()
-
-
-def _is_all_written(protocol: HeadFirst) -> bool:
-    """Say whether the next request need not wait for the rest of one that was answered early."""
-    return protocol.transport is None or protocol.transport.get_write_buffer_size() == 0
-
-
-def _has_unread(connection: Connection) -> bool:
-    """Say whether the kernel has something of an idle connection: its end, or an answer to nothing asked."""
-    socket = cast("asyncio.Transport", connection.transport).get_extra_info("socket")
-    poll = select.poll()
-    poll.register(socket.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+async def _read_body(exchange: Exchange, message: RawResponseMessage, body: StreamReader) -> None:
+    content = await rest_of(body, exchange.request.max_response_bytes)
+    exchange.task = None
+    exchange.finish_with(message, body, content)

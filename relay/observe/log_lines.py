@@ -1,7 +1,7 @@
 """How an event and its keys become one line: JSON for machines, colours for people, never a secret."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,8 +19,7 @@ _SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 
 def complete(_: WrappedLogger, level: str, keys: EventDict) -> EventDict:
     """Put timestamp, level and event first, and take out whatever must not be in a log."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
-    line: EventDict = {"timestamp": f"{now}Z", "level": level, "event": keys.pop("event", "")}
+    line: EventDict = {"timestamp": _now(), "level": level, "event": keys.pop("event", "")}
     for key, value in keys.items():
         if key not in _NEVER_LOGGED:
             line.setdefault(key, harmless(key, value) if type(value) is str else value)
@@ -51,6 +50,18 @@ def render_for_journal(logger: WrappedLogger, level: str, line: EventDict) -> by
     return _PRIORITY.get(level, b"<6>") + render_json(logger, level, line)
 
 
+def render_many(level: str, event: str, rows: Sequence[Mapping[str, Any]], prefix: bytes = b"") -> bytes:
+    """Render a line a row, each with its line end; the rows hold nothing that must not be in a log."""
+    head = {"timestamp": _now(), "level": level, "event": event}
+    dumps = orjson.dumps
+    return b"".join([b"%b%b\n" % (prefix, dumps({**head, **row})) for row in rows])
+
+
+def render_many_for_journal(level: str, event: str, rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Render the same for the journal."""
+    return render_many(level, event, rows, _PRIORITY[level])
+
+
 def pretty_renderer(*, colors: bool) -> Renderer:
     """Return a renderer for people; control characters are escaped, since they could steer a terminal."""
     console = structlog.dev.ConsoleRenderer(
@@ -66,6 +77,10 @@ def pretty_renderer(*, colors: bool) -> Renderer:
         return console(logger, level, line).encode("utf-8", "backslashreplace")
 
     return render
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
 
 
 def _visible(character: str) -> str:

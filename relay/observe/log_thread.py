@@ -4,8 +4,8 @@ import threading
 from collections import deque
 from typing import Protocol
 
-MOST_LINES = 20_000
-"""Lines that wait at most; what comes on top is dropped and counted."""
+MOST_BYTES = 8 * 1024 * 1024
+"""Of lines that wait; what comes on top is dropped and counted."""
 LINGER = 0.005
 """Seconds that lines wait for company: a write costs more than many lines do."""
 
@@ -24,14 +24,15 @@ class LogThread:
 
     Args:
         sink: Written to by the thread alone.
-        most: Lines that wait at most.
+        most: Bytes that wait at most.
     """
 
-    def __init__(self, sink: Sink, *, most: int = MOST_LINES) -> None:
+    def __init__(self, sink: Sink, *, most: int = MOST_BYTES) -> None:
         self._sink = sink
         self._most = most
         self._lines: deque[bytes] = deque()
         self._dropped = 0
+        self._taken = self._written = 0  # bytes; each counted by one thread alone
         self._arrived = threading.Event()
         self._last_one = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -43,16 +44,17 @@ class LogThread:
         return self._dropped + self._sink.dropped
 
     def write(self, line: bytes) -> None:
-        """Take a line; never waits and never raises. After `close` it goes straight to the sink.
+        """Take a line, or several; never waits and never raises. After `close` it goes straight to the sink.
 
         Unless the sink still holds up the thread: it would hold up the caller as well.
         """
         if not self._thread.is_alive():
             self._sink.write(line)
             return
-        if len(self._lines) >= self._most:
-            self._dropped += 1
+        if self._taken - self._written >= self._most:
+            self._dropped += max(line.count(b"\n"), 1)
             return
+        self._taken += len(line)
         self._lines.append(line)
         if not self._arrived.is_set():
             self._arrived.set()
@@ -81,5 +83,7 @@ class LogThread:
         lines = self._lines
         batch = [lines.popleft() for _ in range(len(lines))]
         if batch:
-            self._sink.write(b"".join(batch))
+            piece = b"".join(batch)
+            self._sink.write(piece)
+            self._written += len(piece)
         return bool(batch)

@@ -16,18 +16,21 @@ from relay.model import (
     Retrying,
 )
 from relay.pipeline.texts import body_text, headers_json, storable
+from relay.pipeline.verdict import is_success
+
+_NOT_LOGGED = (None,) * 10
 
 
 def columns(results: Sequence[Result], instance: int) -> tuple[Any, ...]:
     """Return the arguments of the statement `record` for these results."""
-    rows = [_row(result) for result in results]
-    keys = list(zip(*rows, strict=True))
-    return (list(keys[0]), list(keys[1]), list(keys[2]), instance, *(list(column) for column in keys[3:]))
+    keys = list(zip(*map(_row, results), strict=True))
+    return (*keys[:3], instance, *keys[3:])
 
 
 def _row(result: Result) -> tuple[Any, ...]:
-    claim, attempt = result.claim, result.attempt
-    name, reason, delay = _outcome(result.outcome)
+    claim, outcome, attempt, ended_at = result
+    name, reason, delay = _outcome(outcome)
+    is_logged = attempt is not None
     return (
         claim.event_seq,
         claim.endpoint_id,
@@ -35,20 +38,14 @@ def _row(result: Result) -> tuple[Any, ...]:
         name,
         reason,
         delay,
-        result.ended_at,
-        attempt is not None,
-        is_charged(result),
-        claim.attempts + 1 if attempt is not None else claim.attempts,
-        attempt.started_at if attempt is not None else None,
-        *_logged(attempt),
+        ended_at,
+        is_logged,
+        is_logged and name != "released",
+        claim.attempts + 1 if is_logged else claim.attempts,
+        *(_NOT_LOGGED if attempt is None else _logged(attempt)),
         claim.trigger_type,
         claim.delivered_before,
     )
-
-
-def is_charged(result: Result) -> bool:
-    """Say whether the result counts as an attempt of its delivery."""
-    return result.attempt is not None and not isinstance(result.outcome, Released)
 
 
 def _outcome(outcome: Outcome) -> tuple[str, str | None, float | None]:
@@ -65,23 +62,23 @@ def _outcome(outcome: Outcome) -> tuple[str, str | None, float | None]:
             return "released", None, delay
 
 
-def _logged(attempt: Attempt | None) -> tuple[Any, ...]:
-    if attempt is None:
-        return (None,) * 9
-    head = (attempt.started_at, round((attempt.ended_at - attempt.started_at) * 1000))
-    match attempt.answer:
-        case Response() as response:
-            succeeded = 200 <= response.status <= 299  # noqa: PLR2004 - the class of RFC 9110, section 15.3
+def _logged(attempt: Attempt) -> tuple[Any, ...]:
+    answer = attempt.answer
+    duration = round((attempt.ended_at - attempt.started_at) * 1000)
+    head = (attempt.started_at, attempt.started_at, duration)
+    match answer:
+        case Response():
+            failed = not is_success(answer.status)
             return (
                 *head,
-                response.status,
-                None if succeeded else "status",
-                None if succeeded else f"status {response.status}",
+                answer.status,
+                "status" if failed else None,
+                f"status {answer.status}" if failed else None,
                 attempt.url,
                 attempt.request_headers,
-                headers_json(response.headers.items()),
-                body_text(response.body) if attempt.store_body else None,
+                headers_json(answer.headers.items()),
+                body_text(answer.body) if attempt.store_body else None,
             )
-        case Failure() as failure:
-            message = storable(failure.message)
-            return (*head, None, failure.code, message, attempt.url, attempt.request_headers, None, None)
+        case Failure():
+            message = storable(answer.message)
+            return (*head, None, answer.code, message, attempt.url, attempt.request_headers, None, None)

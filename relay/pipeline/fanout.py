@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Mapping
 from uuid import UUID
 
 import asyncpg
 
-from relay.observe.logs import get_logger
+from relay.observe.logs import get_logger, log_many
 from relay.pipeline.cursor import FreshCursor
 from relay.pipeline.desk import Desk
 from relay.pipeline.plan import MOST_DELIVERIES, Plan, Share, plan, share_of
@@ -115,9 +116,7 @@ class FanOut:
         for _, endpoint_id, _, leased, not_before in planned.deliveries:
             if not leased:
                 self._desk.due.note(endpoint_id, 0.0 if not_before is None else not_before - now)
-        for share in planned.shares:
-            if share.row["seq"] not in missed:
-                self._tell(share)
+        self._tell([share for share in planned.shares if share.row["seq"] not in missed])
         if missed:
             # Somebody held them locked, or another relay took them: the cursor is past them, so look at all again.
             self._look_at_all = time.monotonic() + LOCKED_PAUSE
@@ -132,17 +131,23 @@ class FanOut:
         except DATA_ERRORS as again:
             raise DatabaseAway(f"{type(again).__name__}: {again}") from again
 
-    def _tell(self, share: Share) -> None:
-        if share.row["event_id"] is None or share.ended == "unprocessable":
-            return
-        about = {"event_id": str(share.row["event_id"]), "event_type": share.row["event_type"]}
-        match share.ended:
-            case "no_subscription":
-                log.info("event.unrouted", **about, tenant=share.row["tenant"])
-            case "cancelled":
-                log.info("event.cancelled", **about)
-            case _:
-                log.info("event.fanned_out", **about, deliveries=len(share.endpoint_ids))
+    def _tell(self, shares: list[Share]) -> None:
+        fanned_out = []
+        for share in shares:
+            if share.row["event_id"] is None or share.ended == "unprocessable":
+                continue
+            about = {"event_id": str(share.row["event_id"]), "event_type": share.row["event_type"]}
+            match share.ended:
+                case "no_subscription":
+                    log.info("event.unrouted", **about, tenant=share.row["tenant"])
+                case "cancelled":
+                    log.info("event.cancelled", **about)
+                case _:
+                    fanned_out.append({**about, "deliveries": len(share.endpoint_ids)})
+                    self._tell_of_held(share, about)
+        log_many("info", "event.fanned_out", fanned_out)
+
+    def _tell_of_held(self, share: Share, about: Mapping[str, str]) -> None:
         for endpoint in map(self._desk.registry.get, share.endpoint_ids):
             if endpoint is not None and endpoint.hold is not None:
                 log.info("delivery.held", **about, endpoint_id=str(endpoint.id), reason=endpoint.hold)

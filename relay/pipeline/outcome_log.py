@@ -1,11 +1,13 @@
 """The log lines that tell what became of a claim, written once it is committed."""
 
 import random
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from relay.model import Attempt, Cancelled, Dead, Delivered, Failure, Released, Response, Result, Retrying
-from relay.observe.logs import get_logger
+from relay.observe.logs import get_logger, log_many
+from relay.pipeline.slots import Key
 
 log = get_logger()
 
@@ -20,35 +22,46 @@ class OutcomeLog:
     def __init__(self, *, sample_success: float) -> None:
         self.sample_success = sample_success
 
-    def write(self, result: Result, *, is_stale: bool) -> None:
-        """Tell of one committed result; a stale one changed nothing but the log."""
-        about = _about(result)
-        if is_stale:
-            log.warning("claim.lost", **about)
-            return
-        match result.outcome:
-            case Delivered():
-                if self.sample_success >= 1.0 or random.random() < self.sample_success:  # noqa: S311 - a sample
-                    log.info("delivery.delivered", **about)
-            case Retrying(delay=delay):
-                next_at = datetime.fromtimestamp(result.ended_at + delay, UTC)
-                log.warning(
-                    "attempt.failed", **about, next_attempt_at=next_at.isoformat(timespec="milliseconds")
-                )
-            case Dead(reason=reason):
-                log.error("delivery.dead", **about, reason=reason)
-            case Cancelled():
-                log.info("delivery.cancelled", **about)
-            case Released():
-                log.info("delivery.released", **about)
-            case _:
-                assert_never(result.outcome)
+    def write(self, results: Iterable[Result], stale: Container[Key]) -> None:
+        """Tell of committed results; a stale one changed nothing but the log.
+
+        Args:
+            results: Of one batch.
+            stale: Keys of those that came too late.
+        """
+        delivered = []
+        for result in results:
+            if result.claim.key in stale:
+                log.warning("claim.lost", **_about(result))
+            elif not isinstance(result.outcome, Delivered):
+                _write_trouble(result)
+            elif self.sample_success >= 1.0 or random.random() < self.sample_success:  # noqa: S311 - a sample
+                delivered.append(_about(result))
+        log_many("info", "delivery.delivered", delivered)
+
+
+def _write_trouble(result: Result) -> None:
+    about = _about(result)
+    match result.outcome:
+        case Delivered():
+            pass  # told of in one go with the others
+        case Retrying(delay=delay):
+            next_at = datetime.fromtimestamp(result.ended_at + delay, UTC)
+            log.warning("attempt.failed", **about, next_attempt_at=next_at.isoformat(timespec="milliseconds"))
+        case Dead(reason=reason):
+            log.error("delivery.dead", **about, reason=reason)
+        case Cancelled():
+            log.info("delivery.cancelled", **about)
+        case Released():
+            log.info("delivery.released", **about)
+        case _:
+            assert_never(result.outcome)
 
 
 def _about(result: Result) -> dict[str, Any]:
     event = result.claim.event
     about: dict[str, Any] = {
-        "event_id": None if event is None else str(event.id),
+        "event_id": None if event is None else event.id,
         "event_type": None if event is None else event.event_type,
         "endpoint_id": str(result.claim.endpoint_id),
     }

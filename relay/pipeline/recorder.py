@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -12,7 +11,7 @@ from relay.model import Dead, Failure, Released, Result, Retrying
 from relay.observe.logs import get_logger
 from relay.pipeline.batch import columns
 from relay.pipeline.outcome_log import OutcomeLog
-from relay.pipeline.slots import Slots
+from relay.pipeline.slots import Key, Slots
 from relay.store.session import DATA_ERRORS, DatabaseAway, Session
 from relay.store.watch import Backoff
 
@@ -112,25 +111,29 @@ class Recorder:
                 middle = len(batch) // 2
                 return [batch[middle:], batch[:middle]]
             return [[_without_answer(batch[0], error)]]
-        marks = {(row["event_seq"], row["endpoint_id"]): row["what"] for row in rows}
-        postponed = [result for result in batch if marks.get(result.claim.key) == "postponed"]
-        for result in batch:
-            if marks.get(result.claim.key) != "postponed":
-                self._settle(result, is_stale=marks.get(result.claim.key) == "stale")
-        if postponed:
-            self._queue.extend(postponed)
-            await asyncio.sleep(LOCKED_PAUSE if len(postponed) == len(batch) else 0)
+        marks: dict[Key, str] = {(row["event_seq"], row["endpoint_id"]): row["what"] for row in rows}
+        postponed = (
+            [result for result in batch if marks.get(result.claim.key) == "postponed"] if marks else []
+        )
+        if not postponed:
+            self._settle(batch, marks)
+            return []
+        self._settle([result for result in batch if marks.get(result.claim.key) != "postponed"], marks)
+        self._queue.extend(postponed)
+        await asyncio.sleep(LOCKED_PAUSE if len(postponed) == len(batch) else 0)
         return []
 
-    def _settle(self, result: Result, *, is_stale: bool) -> None:
-        """The outcome is committed: tell people, tell the scheduler, and give the slot back."""
-        self._slots.give_back(result.claim.key)
-        self._outcome_log.write(result, is_stale=is_stale)
-        if is_stale:
-            return
-        self._note_next(result)  # again, in case it was looked for in vain before the commit
-        if isinstance(result.outcome, Dead) and result.outcome.disables_endpoint:
-            self._to_disable[result.claim.endpoint_id] = result.outcome.reason
+    def _settle(self, results: Sequence[Result], stale: Mapping[Key, str]) -> None:
+        """The outcomes are committed: tell people, tell the scheduler, and give the slots back."""
+        self._outcome_log.write(results, stale)
+        for result in results:
+            key = result.claim.key
+            self._slots.give_back(key)
+            if key in stale:
+                continue
+            self._note_next(result)  # again, in case it was looked for in vain before the commit
+            if isinstance(result.outcome, Dead) and result.outcome.disables_endpoint:
+                self._to_disable[result.claim.endpoint_id] = result.outcome.reason
 
     def _note_next(self, result: Result) -> None:
         if isinstance(result.outcome, Retrying | Released):
@@ -154,7 +157,7 @@ def _without_answer(result: Result, error: Exception) -> Result:
     attempt = result.attempt
     if attempt is None or attempt.answer == Failure(code="protocol", message=message):
         raise DatabaseAway(f"{type(error).__name__}: {error}") from error
-    event_id = None if result.claim.event is None else str(result.claim.event.id)
+    event_id = None if result.claim.event is None else result.claim.event.id
     log.error("attempt.unrecordable", event_id=event_id, detail=str(error))
-    bare = replace(attempt, url="", request_headers="{}", answer=Failure(code="protocol", message=message))
-    return replace(result, attempt=bare)
+    bare = attempt._replace(url="", request_headers="{}", answer=Failure(code="protocol", message=message))
+    return result._replace(attempt=bare)

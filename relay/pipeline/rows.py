@@ -16,17 +16,17 @@ def event_of(row: asyncpg.Record, seq: int) -> Event:
     else:
         data, content_type = bytes(body or b""), row["content_type"] or BYTES
     return Event(
-        seq=seq,
-        id=row["event_id"],
-        event_type=row["event_type"],
-        tenant=row["tenant"],
-        body=data,
-        content_type=content_type,
-        sequence=row["sequence"],
-        headers=row["headers"],
-        traceparent=row["traceparent"],
-        expires_at=row["expires_at"],
-        created_at=row["created_at"],
+        seq,
+        str(row["event_id"]),
+        row["event_type"],
+        row["tenant"],
+        data,
+        content_type,
+        row["sequence"],
+        row["headers"],
+        row["traceparent"],
+        row["expires_at"],
+        row["created_at"],
     )
 
 

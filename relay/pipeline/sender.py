@@ -2,27 +2,31 @@
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import orjson
-
 from relay.endpoints.endpoint import Endpoint
-from relay.http.headers import InvalidHeader, check_headers
-from relay.http.signature import sign
-from relay.model import Answer, Attempt, Claim, Event, Failure, Request, Result
-from relay.pipeline.texts import headers_json
+from relay.http.headers import InvalidHeader
+from relay.model import Answer, Attempt, Claim, Event, Failure, Released, Request, Result
+from relay.observe.logs import get_logger
+from relay.pipeline.compose import compose
 from relay.pipeline.verdict import judge
 from relay.store.clock import DatabaseClock
 
-Headers = tuple[tuple[str, str], ...]
+log = get_logger()
+
+Ended = Callable[[Result], None]
 
 
 class Wire(Protocol):
     """Makes requests; the one in use speaks HTTP, tests have others."""
 
-    async def send(self, request: Request) -> Answer:
-        """Make the request and return what came back; never raises for an expected trouble."""
+    def start(self, request: Request, done: Callable[[Answer | None], None]) -> object:
+        """Begin a request; `done` is called once, with what came back, or with None if it was cut off."""
+
+    def cut_off(self) -> None:
+        """End all that is under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,7 @@ class Limits:
 
 
 class Sender:
-    """Makes attempts, one at a time for each delivery and any number side by side.
+    """Makes attempts, any number side by side, without a task for each.
 
     Args:
         wire: Makes the requests.
@@ -54,81 +58,65 @@ class Sender:
         self._clock = clock
         self.limits = limits
 
-    async def attempt(self, claim: Claim, event: Event, endpoint: Endpoint) -> Result:
-        """Send the event of `claim` to `endpoint` and return what is to be recorded."""
-        number = claim.attempts + 1
+    def start(self, claim: Claim, event: Event, endpoint: Endpoint, ended: Ended) -> None:
+        """Send the event of `claim` to `endpoint`; `ended` gets what is to be recorded."""
         started, began = self._clock.now(), time.monotonic()
-        headers: Headers = ()
-        refusal = endpoint.refusal
-        if refusal is None:
-            try:
-                headers = self._headers(event, endpoint, number, int(started))
-            except InvalidHeader as error:
-                refusal = str(error)
-        if refusal is None:
-            answer = await self._wire.send(self._request(event, endpoint, headers))
+        shown = "{}"
+
+        def answered(answer: Answer | None) -> None:
+            # The database's clock may be corrected meanwhile; how long it took is the monotonic one's to tell.
+            now = started + time.monotonic() - began
+            ended(_result(claim, endpoint, shown, answer, started=started, ended=now))
+
+        if endpoint.refusal is not None:
+            answered(_never(endpoint.refusal))
+            return
+        try:
+            request, shown = self._request(claim, event, endpoint, int(started))
+        except InvalidHeader as error:
+            answered(_never(str(error)))
+        except Exception as error:
+            log.exception("delivery.failed_internally", event_id=event.id, endpoint_id=endpoint.id)
+            answered(_defect(error))
         else:
-            answer = Failure(code="not_allowed", message=refusal, is_final=True)
-        # The database's clock may be corrected meanwhile; how long it took is the monotonic one's to tell.
-        ended = started + time.monotonic() - began
-        outcome = judge(
-            answer,
-            claim,
-            endpoint.schedule,
-            started=started,
-            ended=ended,
-            random=random.random(),  # noqa: S311 - jitter
-        )
-        attempt = Attempt(
-            number=number,
-            started_at=started,
-            ended_at=ended,
-            url=endpoint.url,
-            request_headers=headers_json(headers),
-            answer=answer,
-            store_body=endpoint.store_response_body,
-        )
-        return Result(claim=claim, outcome=outcome, attempt=attempt, ended_at=ended)
+            self._wire.start(request, answered)
 
-    def _request(self, event: Event, endpoint: Endpoint, headers: Headers) -> Request:
+    def cut_off(self) -> None:
+        """End all attempts that are under way; they are released."""
+        self._wire.cut_off()
+
+    def _request(self, claim: Claim, event: Event, endpoint: Endpoint, timestamp: int) -> tuple[Request, str]:
+        limits = self.limits
+        head, shown = compose(
+            event,
+            endpoint,
+            number=claim.attempts + 1,
+            timestamp=timestamp,
+            user_agent=limits.user_agent,
+        )
+        connect_timeout = min(limits.connect_timeout, endpoint.timeout)
         return Request(
-            url=endpoint.url,
-            headers=headers,
-            body=event.body,
-            timeout=endpoint.timeout,
-            connect_timeout=min(self.limits.connect_timeout, endpoint.timeout),
-            max_response_bytes=self.limits.max_response_bytes,
-        )
-
-    def _headers(self, event: Event, endpoint: Endpoint, number: int, now: int) -> Headers:
-        """Return all headers of one attempt.
-
-        Raises:
-            InvalidHeader: The event asks for one that may not be sent.
-        """
-        event_id = str(event.id)
-        headers = [
-            ("User-Agent", self.limits.user_agent),
-            ("Content-Type", event.content_type),
-            ("X-Webhook-Id", event_id),
-            *sign(event_id, now, event.body, endpoint.secrets, endpoint.signature),
-            ("X-Webhook-Event", event.event_type),
-            ("X-Webhook-Attempt", str(number)),
-        ]
-        if event.sequence is not None:
-            headers.append(("X-Webhook-Sequence", str(event.sequence)))
-        if event.traceparent is not None:
-            headers.append(("traceparent", event.traceparent))
-        headers.extend(endpoint.headers)
-        if event.headers is not None:
-            own = {name.lower() for name, _ in headers}
-            headers.extend((n, v) for n, v in _checked(event.headers) if n.lower() not in own)
-        return tuple(headers)
+            endpoint.url, head, event.body, endpoint.timeout, connect_timeout, limits.max_response_bytes
+        ), shown
 
 
-def _checked(text: str) -> Headers:
-    try:
-        headers = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidHeader(f"the event's headers cannot be read: {error}") from error
-    return check_headers(headers)
+def _result(
+    claim: Claim, endpoint: Endpoint, shown: str, answer: Answer | None, *, started: float, ended: float
+) -> Result:
+    if answer is None:  # only a drain that ran out of time cuts an attempt off
+        return Result(claim, Released(delay=0.0), None, ended)
+    jitter = random.random()  # noqa: S311 - no secret
+    outcome = judge(answer, claim, endpoint.schedule, started=started, ended=ended, random=jitter)
+    attempt = Attempt(
+        claim.attempts + 1, started, ended, endpoint.url, shown, answer, endpoint.store_response_body
+    )
+    return Result(claim, outcome, attempt, ended)
+
+
+def _never(refusal: str) -> Failure:
+    return Failure(code="not_allowed", message=refusal, is_final=True)
+
+
+def _defect(error: Exception) -> Failure:
+    """A defect of ours is charged like a failed attempt, so that it ends in the schedule and not in a hot loop."""
+    return Failure(code="protocol", message=f"internal error: {type(error).__name__}")

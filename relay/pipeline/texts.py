@@ -28,12 +28,28 @@ def body_text(body: bytes) -> str:
 
 
 def headers_json(headers: Iterable[tuple[str, str]]) -> str:
-    """Return headers as a JSON object, with the values of those that carry secrets left out."""
-    shown = {storable(name): HIDDEN if _is_secret(name) else storable(value) for name, value in headers}
-    return orjson.dumps(shown).decode()
+    """Return headers as a JSON object, with the values of those that carry secrets left out.
+
+    Args:
+        headers: No two with the same name.
+    """
+    return f"{{{','.join([_member(name, value) for name, value in headers])}}}"
 
 
-@lru_cache(maxsize=1000)
-def _is_secret(name: str) -> bool:
-    """Say whether a header of this name carries a secret; kept, since the same names come again and again."""
-    return _SECRET_NAME.search(name) is not None
+def json_text(text: str) -> str:
+    """Return a storable text as a JSON string, with its quotes."""
+    return orjson.dumps(text).decode()
+
+
+def _member(name: str, value: str) -> str:
+    # The same few come again and again; a long one is more likely to be one of its kind, and would fill the memory.
+    return _known_member(name, value) if len(value) <= _LONGEST_KNOWN else _new_member(name, value)
+
+
+def _new_member(name: str, value: str) -> str:
+    shown = HIDDEN if _SECRET_NAME.search(name) else storable(value)
+    return f"{json_text(storable(name))}:{json_text(shown)}"
+
+
+_LONGEST_KNOWN = 100
+_known_member = lru_cache(maxsize=4096)(_new_member)

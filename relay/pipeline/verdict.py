@@ -18,6 +18,7 @@ from relay.model import (
 from relay.pipeline.retry_after import retry_after
 from relay.pipeline.schedule import next_delay
 
+DELIVERED = Delivered()
 GONE = 410
 TOO_MANY_REQUESTS = 429
 LEAST_PAUSE = 60.0
@@ -60,7 +61,7 @@ def _of_response(
     response: Response, claim: Claim, schedule: Schedule, *, started: float, ended: float, random: float
 ) -> Outcome:
     if is_success(response.status):
-        return Delivered()
+        return DELIVERED
     wish = response.headers.get("webhook-delivery", "").strip().lower()
     if wish in {"abort", "disable"}:
         return Dead(reason="aborted", disables_endpoint=wish == "disable")

@@ -76,7 +76,7 @@ def post(
     """Return a request to `url`."""
     return Request(
         url=url,
-        headers=headers,
+        head="".join(f"{name}: {value}\r\n" for name, value in headers).encode(),
         body=body,
         timeout=timeout,
         connect_timeout=connect_timeout,

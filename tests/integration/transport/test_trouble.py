@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from relay.http import transport as lane_module
+from relay.http import exchange
 from tests.support.lane import failure, lane, post, response
 from tests.support.receiver import SILENCE, After, Receiver, Reply
 
@@ -119,7 +119,7 @@ async def test_of_an_endless_body_no_more_than_the_limit_is_taken_and_the_connec
 
 
 async def test_a_slow_body_has_its_own_limit_and_the_status_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane_module, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(exchange, "BODY_SECONDS", 0.3)
     reply = Reply(body=b"slow", length=100, after=After.HANG)
     async with Receiver() as receiver, lane() as transport:
         receiver.respond = lambda _: reply

@@ -1,0 +1,171 @@
+"""One request and what came back, from the first step to the last byte that counts."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol, cast
+
+import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import RawResponseMessage
+from aiohttp.streams import StreamReader
+
+from relay.http.failures import failure_of
+from relay.http.head_first import HeadFirst
+from relay.model import Answer, Failure, Request, Response
+from relay.observe.logs import get_logger
+
+log = get_logger()
+
+BODY_SECONDS = 2.0
+"""Once the status has come it decides; the body may take this long and no longer."""
+
+Done = Callable[[Answer | None], None]
+"""Called once with what came back; with None if the exchange was cut off."""
+
+
+class Lane(Protocol):
+    """What an exchange needs of the lane that it is in."""
+
+    def connect(self, exchange: "Exchange", *, fresh: bool) -> None:
+        """Get a connection for it."""
+
+    def read_body(self, exchange: "Exchange", message: RawResponseMessage, body: StreamReader) -> None:
+        """Wait for the rest of a body, without the time-out: the status decides."""
+
+    def left(self, exchange: "Exchange") -> None:
+        """Forget it: it is over."""
+
+
+class Exchange:
+    """A request on its way: no task of its own while its connection is there and its response comes in one piece.
+
+    Args:
+        lane: Where it is.
+        request: What to send.
+        data: The same as bytes.
+        done: Called when it is over.
+    """
+
+    __slots__ = ("_connection", "_done", "_is_reused", "_lane", "data", "request", "task")
+
+    def __init__(self, lane: Lane, request: Request, data: bytes, done: Done) -> None:
+        self._lane = lane
+        self.request = request
+        self.data = data
+        self._done: Done | None = done
+        self._connection: Connection | None = None
+        self._is_reused = False
+        self.task: asyncio.Task[None] | None = None
+
+    def write(self, connection: Connection, *, is_reused: bool) -> None:
+        """Send the request over this connection."""
+        if self._done is None:  # it expired, or was cut off, just as the connection came
+            connection.close()
+            return
+        self._connection = connection
+        self._is_reused = is_reused
+        cast("HeadFirst", connection.protocol).begin(self, self.data)
+
+    def answered(self, message: RawResponseMessage, body: StreamReader) -> None:
+        """Take the response; the rest of its body is waited for, if it has not come with it."""
+        if body.is_eof():
+            self.finish_with(message, body, _whole(body, self.request.max_response_bytes))
+        else:
+            self._lane.read_body(self, message, body)
+
+    def broke(self, error: BaseException) -> None:
+        """Send once more if a reused connection was closed before any byte came, else end in a failure.
+
+        The server closed an idle connection just as it was used: nobody has seen the request.
+        """
+        connection, self._connection = self._connection, None
+        has_received = connection is not None and cast("HeadFirst", connection.protocol).has_received
+        if connection is not None:
+            connection.close()
+        is_cut = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+        if self._is_reused and is_cut and not has_received and self._done is not None:
+            self._is_reused = False
+            self._lane.connect(self, fresh=True)
+        else:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End in what `error` means."""
+        if isinstance(error, aiohttp.ClientError | HttpProcessingError | OSError | ValueError):
+            self.finish(failure_of(error))
+        else:
+            log.error("request.failed_internally", exc_info=error)
+            self.finish(Failure(code="protocol", message=f"internal error: {type(error).__name__}"))
+
+    def expire(self) -> None:
+        """End: no answer came in time."""
+        self._give_up()
+        self.finish(Failure(code="timeout", message=f"no answer within {self.request.timeout:g} s"))
+
+    def cut_off(self) -> None:
+        """End without an answer, by our own wish."""
+        self._give_up()
+        self.finish(None)
+
+    def finish_with(self, message: RawResponseMessage, body: StreamReader, content: bytes) -> None:
+        """End with a response; the connection is used again if nothing is left on it, either way."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            protocol = cast("HeadFirst", connection.protocol)
+            protocol.forget()
+            if body.at_eof() and _is_all_written(protocol):
+                connection.release()
+            else:
+                _abort(connection)
+        self.finish(Response(message.code, _headers(message), content))
+
+    def finish(self, answer: Answer | None) -> None:
+        """Hand the answer on, unless it was handed on before."""
+        done, self._done = self._done, None
+        if done is not None:
+            self._lane.left(self)
+            done(answer)
+
+    def _give_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            cast("HeadFirst", connection.protocol).forget()
+            _abort(connection)
+        if self.task is not None:
+            self.task.cancel()
+
+
+async def rest_of(body: StreamReader, limit: int) -> bytes:
+    """Return at most `limit` bytes of a body; no trouble with it counts."""
+    content = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while len(content) < limit:
+                chunk = await body.read(limit - len(content))
+                if not chunk:
+                    break
+                content += chunk
+    except (TimeoutError, aiohttp.ClientError, HttpProcessingError, OSError):
+        pass
+    return bytes(content)
+
+
+def _whole(body: StreamReader, limit: int) -> bytes:
+    return body.read_nowait(limit) if body.total_bytes else b""
+
+
+def _headers(message: RawResponseMessage) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in message.headers.items()}
+
+
+def _abort(connection: Connection) -> None:
+    transport = connection.transport
+    if transport is not None:
+        transport.abort()
+    connection.close()
+
+
+def _is_all_written(protocol: HeadFirst) -> bool:
+    """Say whether the next request need not wait for the rest of one that was answered early."""
+    return protocol.transport is None or protocol.transport.get_write_buffer_size() == 0
