@@ -158,7 +158,7 @@ class Relay:
             poll_interval=database.poll_interval.total_seconds(),
             listen=database.listen,
         )
-        self._fanning = FanOutRound(fanout=self._fanout, rest=self._rest)
+        self._fanning = FanOutRound(fanout=self._fanout, rest=self._rest, slots=self._slots)
         self._claiming = ClaimRound(
             scheduler=self._scheduler,
             recorder=self._recorder,

@@ -30,6 +30,9 @@ class Lane(Protocol):
     def connect(self, exchange: "Exchange", *, fresh: bool) -> None:
         """Get a connection for it."""
 
+    def write_soon(self, exchange: "Exchange") -> None:
+        """Have it write its request, together with others."""
+
     def read_body(self, exchange: "Exchange", message: RawResponseMessage, body: StreamReader) -> None:
         """Wait for the rest of a body, without the time-out: the status decides."""
 
@@ -58,14 +61,21 @@ class Exchange:
         self._is_reused = False
         self.task: asyncio.Task[None] | None = None
 
-    def write(self, connection: Connection, *, is_reused: bool) -> None:
-        """Send the request over this connection."""
+    def take(self, connection: Connection, *, is_reused: bool) -> None:
+        """Send the request over this connection, as soon as it is to be written."""
         if self._done is None:  # it expired, or was cut off, just as the connection came
             connection.close()
             return
         self._connection = connection
         self._is_reused = is_reused
-        cast("HeadFirst", connection.protocol).begin(self, self.data)
+        cast("HeadFirst", connection.protocol).begin(self)
+        self._lane.write_soon(self)
+
+    def write(self) -> None:
+        """Write the request, unless the connection is gone meanwhile."""
+        transport = None if self._connection is None else self._connection.transport
+        if transport is not None:
+            transport.write(self.data)
 
     def answered(self, message: RawResponseMessage, body: StreamReader) -> None:
         """Take the response; the rest of its body is waited for, if it has not come with it."""

@@ -53,10 +53,9 @@ class HeadFirst(ResponseHandler):
     _interim = 0
     _unread: "select.poll | None" = None
 
-    def begin(self, asker: Asker, data: bytes) -> None:
-        """Write a request; `asker` gets what comes of it."""
-        transport = self.transport
-        if transport is None:
+    def begin(self, asker: Asker) -> None:
+        """Expect the response to a request that is about to be written; `asker` gets what comes."""
+        if self.transport is None:
             asker.broke(ServerDisconnectedError())  # between the handshake and now
             return
         if self._parser is None:
@@ -65,7 +64,6 @@ class HeadFirst(ResponseHandler):
         self.has_received = False
         self._asker = asker
         self._interim = 0
-        transport.write(data)
 
     def forget(self) -> None:
         """Call nobody any more: neither asker nor reader is interested."""

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-import hmac
+import hashlib
 import secrets as random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,34 @@ PREFIX = "whsec_"
 GENERATED_BYTES = 32
 MIN_BYTES = 24
 MAX_BYTES = 64
+
+
+_BLOCK = 64
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+
+
+class HmacKey:
+    """A key for HMAC-SHA256 (RFC 2104) with its part of the work done: per message `hmac.digest` takes twice as long.
+
+    Args:
+        key: Any bytes.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(block.translate(_INNER))
+        self._outer = hashlib.sha256(block.translate(_OUTER))
+
+    def sign(self, head: bytes, body: bytes) -> "hashlib._Hash":
+        """Return the authentication code of `head` and `body` after one another."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(head)
+        inner.update(body)
+        outer.update(inner.digest())
+        return outer
 
 
 class InvalidSecret(ValueError):  # noqa: N818 - it says what the text is
@@ -28,17 +56,17 @@ class SignatureFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Secret:
-    """A parsed secret with the key bytes of both formats, worked out once.
+    """A parsed secret with the keys of both formats, worked out once.
 
     Attributes:
         text: The secret as it is shown and stored.
-        x_webhook_key: The UTF-8 bytes of the whole text.
-        standard_key: The bytes that the base64 after `whsec_` stands for.
+        x_webhook: Its key is the UTF-8 bytes of the whole text.
+        standard: Its key is the bytes that the base64 after `whsec_` stands for.
     """
 
     text: str
-    x_webhook_key: bytes
-    standard_key: bytes
+    x_webhook: HmacKey
+    standard: HmacKey
 
     def __repr__(self) -> str:
         return "Secret(hidden)"
@@ -63,7 +91,7 @@ def parse_secret(text: str) -> Secret:
     key = _decode(text.removeprefix(PREFIX))
     if not MIN_BYTES <= len(key) <= MAX_BYTES:
         raise InvalidSecret(f"a secret holds {MIN_BYTES} to {MAX_BYTES} bytes, this one {len(key)}")
-    return Secret(text=text, x_webhook_key=text.encode("ascii"), standard_key=key)
+    return Secret(text=text, x_webhook=HmacKey(text.encode("ascii")), standard=HmacKey(key))
 
 
 def _decode(encoded: str) -> bytes:
@@ -100,9 +128,9 @@ def sign(
     if not secrets:
         raise ValueError(f"cannot sign event {event_id}: its endpoint has no secret")
     headers: list[tuple[str, str]] = []
-    if fmt != SignatureFormat.STANDARD:
+    if fmt is not SignatureFormat.STANDARD:
         headers.append(("X-Webhook-Signature", _x_webhook(timestamp, body, secrets)))
-    if fmt != SignatureFormat.X_WEBHOOK:
+    if fmt is not SignatureFormat.X_WEBHOOK:
         headers.append(("webhook-id", event_id))
         headers.append(("webhook-timestamp", str(timestamp)))
         headers.append(("webhook-signature", _standard(event_id, timestamp, body, secrets)))
@@ -110,19 +138,15 @@ def sign(
 
 
 def _x_webhook(timestamp: int, body: bytes, secrets: Sequence[Secret]) -> str:
-    signed = b"%d.%b" % (timestamp, body)
-    value = f"t={timestamp}"
-    for secret in secrets:
-        value += f",v1={hmac.digest(secret.x_webhook_key, signed, 'sha256').hex()}"
-    return value
+    head = b"%d." % timestamp
+    codes = [f",v1={secret.x_webhook.sign(head, body).hexdigest()}" for secret in secrets]
+    return f"t={timestamp}{''.join(codes)}"
 
 
 def _standard(event_id: str, timestamp: int, body: bytes, secrets: Sequence[Secret]) -> str:
-    signed = f"{event_id}.{timestamp}.".encode() + body
-    signatures = [
-        # b2a_base64 is what b64encode wraps; this is the hot path.
-        "v1,"
-        + binascii.b2a_base64(hmac.digest(secret.standard_key, signed, "sha256"), newline=False).decode()
-        for secret in secrets
+    head = f"{event_id}.{timestamp}.".encode()
+    # b2a_base64 is what b64encode wraps; this is the hot path.
+    codes = [
+        binascii.b2a_base64(secret.standard.sign(head, body).digest(), newline=False) for secret in secrets
     ]
-    return " ".join(signatures)
+    return " ".join([f"v1,{code.decode()}" for code in codes])

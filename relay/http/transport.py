@@ -67,6 +67,7 @@ class Transport:
         self._routes: dict[str, Route] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
         self._open: set[Exchange] = set()
+        self._unwritten: list[Exchange] = []
         self._tasks = asyncio.TaskGroup()
         self._deadlines: Deadlines
         self._connector: aiohttp.TCPConnector
@@ -114,7 +115,7 @@ class Transport:
         self._deadlines.begin(exchange, request.timeout)
         connection = self._idle(route)
         if connection is not None:
-            exchange.write(connection, is_reused=True)
+            exchange.take(connection, is_reused=True)
         else:
             self.connect(exchange, fresh=False)
         return exchange
@@ -140,6 +141,16 @@ class Transport:
         """Get a connection, if need be one that nobody has used, and send the request over it."""
         exchange.task = self._tasks.create_task(self._connect(exchange, fresh=fresh), name="connect")
 
+    def write_soon(self, exchange: Exchange) -> None:
+        """Write its request with the loop's next turn, together with those that come until then.
+
+        Written one after the other they find the receiver awake; with the making of the next in between, each would
+        wake it anew, which costs more than the writing.
+        """
+        if not self._unwritten:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._unwritten.append(exchange)
+
     def read_body(self, exchange: Exchange, message: RawResponseMessage, body: StreamReader) -> None:
         """Wait for the rest of a body; the time-out has nothing to say any more, the body has limits of its own."""
         self._deadlines.end(exchange, exchange.request.timeout)
@@ -149,6 +160,11 @@ class Transport:
         """Forget an exchange that is over."""
         self._deadlines.end(exchange, exchange.request.timeout)
         self._open.discard(exchange)
+
+    def _write(self) -> None:
+        unwritten, self._unwritten = self._unwritten, []
+        for exchange in unwritten:
+            exchange.write()
 
     async def _connect(self, exchange: Exchange, *, fresh: bool) -> None:
         request = exchange.request
@@ -168,7 +184,7 @@ class Transport:
             exchange.fail(error)
         else:
             exchange.task = None
-            exchange.write(connection, is_reused=is_reused)
+            exchange.take(connection, is_reused=is_reused)
 
     def _idle(self, route: Route) -> Connection | None:
         """Take a connection from the pool, without a task: only whoever traces makes it wait."""

@@ -165,6 +165,12 @@ CATALOGUE: tuple[LogEvent, ...] = (
         ("event_id", "endpoint_id", "exception"),
     ),
     LogEvent(
+        "request.failed_internally",
+        "error",
+        "A defect in Relay, or in its HTTP library, broke a request. The attempt is charged, as above.",
+        ("exception",),
+    ),
+    LogEvent(
         "attempt.unrecordable",
         "error",
         "The database refused the log of an attempt for what is in it; the outcome is written without it.",

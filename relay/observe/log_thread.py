@@ -32,7 +32,8 @@ class LogThread:
         self._most = most
         self._lines: deque[bytes] = deque()
         self._dropped = 0
-        self._taken = self._written = 0  # bytes; each counted by one thread alone
+        self._counting = threading.Lock()
+        self._taken = self._written = 0  # bytes
         self._arrived = threading.Event()
         self._last_one = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -51,10 +52,11 @@ class LogThread:
         if not self._thread.is_alive():
             self._sink.write(line)
             return
-        if self._taken - self._written >= self._most:
-            self._dropped += max(line.count(b"\n"), 1)
-            return
-        self._taken += len(line)
+        with self._counting:
+            if self._taken - self._written >= self._most:
+                self._dropped += max(line.count(b"\n"), 1)
+                return
+            self._taken += len(line)
         self._lines.append(line)
         if not self._arrived.is_set():
             self._arrived.set()

@@ -17,14 +17,24 @@ from relay.model import (
 )
 from relay.pipeline.texts import body_text, headers_json, storable
 from relay.pipeline.verdict import is_success
+from relay.store.arrays import flags, names, numbers
 
-_NOT_LOGGED = (None,) * 10
+MICROSECONDS = 1_000_000
+_NOT_LOGGED = (None,) * 9
 
 
 def columns(results: Sequence[Result], instance: int) -> tuple[Any, ...]:
     """Return the arguments of the statement `record` for these results."""
-    keys = list(zip(*map(_row, results), strict=True))
-    return (*keys[:3], instance, *keys[3:])
+    rows = zip(*map(_row, results), strict=True)
+    (seqs, endpoint_ids, claims, outcomes, reasons, delays, ended, logged, charged, attempts, triggers, before,
+     attempted, durations, statuses, codes, errors, urls, requests, responses, bodies) = rows  # fmt: skip
+    places = {url: place for place, url in enumerate(dict.fromkeys(urls), 1)}
+    return (
+        numbers(seqs), names(endpoint_ids), numbers(claims), instance, names(outcomes), names(reasons),
+        numbers(delays), numbers(ended), flags(logged), flags(charged), numbers(attempts),
+        numbers(attempted), numbers(durations), numbers(statuses), names(codes), errors, list(places),
+        numbers([places[url] for url in urls]), requests, responses, bodies, names(triggers), flags(before),
+    )  # fmt: skip
 
 
 def _row(result: Result) -> tuple[Any, ...]:
@@ -38,13 +48,13 @@ def _row(result: Result) -> tuple[Any, ...]:
         name,
         reason,
         delay,
-        ended_at,
+        int(ended_at * MICROSECONDS),
         is_logged,
         is_logged and name != "released",
         claim.attempts + 1 if is_logged else claim.attempts,
-        *(_NOT_LOGGED if attempt is None else _logged(attempt)),
         claim.trigger_type,
         claim.delivered_before,
+        *(_NOT_LOGGED if attempt is None else _logged(attempt)),
     )
 
 
@@ -65,7 +75,7 @@ def _outcome(outcome: Outcome) -> tuple[str, str | None, float | None]:
 def _logged(attempt: Attempt) -> tuple[Any, ...]:
     answer = attempt.answer
     duration = round((attempt.ended_at - attempt.started_at) * 1000)
-    head = (attempt.started_at, attempt.started_at, duration)
+    head = (int(attempt.started_at * MICROSECONDS), duration)
     match answer:
         case Response():
             failed = not is_success(answer.status)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Iterable
 from uuid import UUID
 
 import asyncpg
@@ -16,7 +16,8 @@ from relay.store.session import DATA_ERRORS, DatabaseAway, Session
 
 log = get_logger()
 
-PAGE = 500
+MOST_A_PAGE = 500
+LEAST_A_PAGE = 20
 LOCKED_PAUSE = 1.0
 """Seconds until fresh rows are looked for again that somebody held locked."""
 
@@ -36,6 +37,7 @@ class FanOut:
         self.snapshot = "0:0:"
         self.only_spilled = False
         self._look_at_all = float("inf")
+        self._width = 1.0  # deliveries an event, lately
 
     def start_over(self) -> None:
         """Read everything with the next look: what was read and not written would else be passed over."""
@@ -55,7 +57,8 @@ class FanOut:
         cursor = self._cursor  # `start_over` may put another in its place meanwhile, which has to stay new
         # Without a free slot nothing can be leased, and the bodies need not come along.
         budget = self._desk.slots.free_bytes if self._desk.slots.free else 0
-        rows = await self._session.fetch("look", *cursor.arguments(), PAGE, budget)
+        page = self._page()
+        rows = await self._session.fetch("look", *cursor.arguments(), page, budget)
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)
         self.snapshot = rows[0]["snapshot"]
         if rows[0]["registry_version"] > self._desk.registry.version:
@@ -63,9 +66,17 @@ class FanOut:
                 self._desk.due.note(endpoint_id, 0.0)
         fresh = [row for row in rows if row["seq"] is not None]
         self.only_spilled = not budget
-        cursor.took(self.snapshot, [(int(row["xid"]), row["seq"]) for row in fresh], page=PAGE)
+        cursor.took(self.snapshot, [(int(row["xid"]), row["seq"]) for row in fresh], page=page)
         await self._fan_out(fresh)
         return len(fresh)
+
+    def _page(self) -> int:
+        """Return how many events to look at: no more than can be leased, while anything can be.
+
+        What is only written down costs a claim of its own later.
+        """
+        free = self._desk.slots.free
+        return max(min(int(free / self._width), MOST_A_PAGE), LEAST_A_PAGE) if free else MOST_A_PAGE
 
     async def _fan_out(self, rows: list[asyncpg.Record]) -> None:
         """Write the deliveries of these events, as many statements as it takes."""
@@ -111,12 +122,14 @@ class FanOut:
         finally:
             for key in planned.claims.keys() - ours:
                 self._desk.slots.give_back(key)
+        self._width += 0.2 * (max(len(planned.deliveries) / len(planned.shares), 1.0) - self._width)
         self._desk.dispatcher.dispatch(planned.claims[key] for key in planned.claims if key in ours)
         now = self._desk.clock.now()
         for _, endpoint_id, _, leased, not_before in planned.deliveries:
             if not leased:
                 self._desk.due.note(endpoint_id, 0.0 if not_before is None else not_before - now)
-        self._tell([share for share in planned.shares if share.row["seq"] not in missed])
+        _tell([share for share in planned.shares if share.row["seq"] not in missed])
+        _tell_of_held(planned, missed)
         if missed:
             # Somebody held them locked, or another relay took them: the cursor is past them, so look at all again.
             self._look_at_all = time.monotonic() + LOCKED_PAUSE
@@ -131,23 +144,32 @@ class FanOut:
         except DATA_ERRORS as again:
             raise DatabaseAway(f"{type(again).__name__}: {again}") from again
 
-    def _tell(self, shares: list[Share]) -> None:
-        fanned_out = []
-        for share in shares:
-            if share.row["event_id"] is None or share.ended == "unprocessable":
-                continue
-            about = {"event_id": str(share.row["event_id"]), "event_type": share.row["event_type"]}
-            match share.ended:
-                case "no_subscription":
-                    log.info("event.unrouted", **about, tenant=share.row["tenant"])
-                case "cancelled":
-                    log.info("event.cancelled", **about)
-                case _:
-                    fanned_out.append({**about, "deliveries": len(share.endpoint_ids)})
-                    self._tell_of_held(share, about)
-        log_many("info", "event.fanned_out", fanned_out)
 
-    def _tell_of_held(self, share: Share, about: Mapping[str, str]) -> None:
-        for endpoint in map(self._desk.registry.get, share.endpoint_ids):
-            if endpoint is not None and endpoint.hold is not None:
-                log.info("delivery.held", **about, endpoint_id=str(endpoint.id), reason=endpoint.hold)
+def _tell(shares: Iterable[Share]) -> None:
+    fanned_out = []
+    for share in shares:
+        row = share.row
+        if row["event_id"] is None or share.ended == "unprocessable":
+            continue
+        about = {"event_id": str(row["event_id"]), "event_type": row["event_type"]}
+        match share.ended:
+            case "no_subscription":
+                log.info("event.unrouted", **about, tenant=row["tenant"])
+            case "cancelled":
+                log.info("event.cancelled", **about)
+            case _:
+                about["deliveries"] = len(share.endpoint_ids)
+                fanned_out.append(about)
+    log_many("info", "event.fanned_out", fanned_out)
+
+
+def _tell_of_held(planned: Plan, missed: Container[int]) -> None:
+    for row, endpoint in planned.held:
+        if row["seq"] not in missed:
+            log.info(
+                "delivery.held",
+                event_id=str(row["event_id"]),
+                event_type=row["event_type"],
+                endpoint_id=str(endpoint.id),
+                reason=endpoint.hold,
+            )

@@ -1,22 +1,23 @@
 """What a page of fresh events becomes: which deliveries, which of them at once, and what ends here."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
+from relay.endpoints.endpoint import Endpoint
 from relay.endpoints.registry import Registry
 from relay.model import Claim
 from relay.pipeline.rows import event_of
 from relay.pipeline.slots import Key, Slots
+from relay.store.arrays import flags, names, numbers
 
 MOST_DELIVERIES = 5000
 """In one statement; an event for more endpoints keeps its fresh row with how far it got."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class Share(NamedTuple):
     """One fresh event's part of a statement: its deliveries up to some endpoint, or its end.
 
     Attributes:
@@ -36,7 +37,7 @@ class Share:
 
 @dataclass(slots=True)
 class Plan:
-    """The arguments of one run of the statement `fan_out`, and the claims that it will make ours.
+    """The arguments of one run of the statement `fan_out`, the claims that it will make ours, and what is held.
 
     Slots for the claims are taken; whoever drops a plan gives them back.
     """
@@ -44,17 +45,22 @@ class Plan:
     shares: list[Share]
     claims: dict[Key, Claim] = field(default_factory=dict)
     deliveries: list[tuple[int, UUID, int, bool, float | None]] = field(default_factory=list)
+    held: list[tuple[asyncpg.Record, Endpoint]] = field(default_factory=list)
 
     def arguments(self, *, instance: int, lease: float) -> tuple[Any, ...]:
         """Return the arguments of the statement `fan_out`."""
         shares, born = self.shares, self.deliveries
         ended = [share for share in shares if share.ended is not None]
         return (
-            [share.row["xid"] for share in shares],
-            [share.row["seq"] for share in shares],
-            [share.is_finished for share in shares],
-            [share.endpoint_ids[-1] if share.endpoint_ids else None for share in shares],
-            *([delivery[column] for delivery in born] for column in range(5)),
+            numbers([share.row["xid"] for share in shares]),
+            numbers([share.row["seq"] for share in shares]),
+            flags([share.is_finished for share in shares]),
+            names([share.endpoint_ids[-1] if share.endpoint_ids else None for share in shares]),
+            numbers([seq for seq, _, _, _, _ in born]),
+            names([endpoint_id for _, endpoint_id, _, _, _ in born]),
+            numbers([size for _, _, size, _, _ in born]),
+            flags([leased for _, _, _, leased, _ in born]),
+            numbers([not_before for _, _, _, _, not_before in born]),
             instance,
             lease,
             [share.row["seq"] for share in ended],
@@ -99,22 +105,17 @@ def plan(shares: list[Share], registry: Registry, slots: Slots, *, now: float) -
 
 def _add(share: Share, result: Plan, registry: Registry, slots: Slots, now: float) -> None:
     row = share.row
+    seq, size = row["seq"], row["size"]
     not_before = row["deliver_at"] if (row["deliver_at"] or 0.0) > now else None
     # An event whose body was over the look's budget is only written down; it comes with a later claim.
-    event = event_of(row, row["seq"]) if row["complete"] and not_before is None else None
+    event = event_of(row, seq) if row["complete"] and not_before is None else None
     for endpoint_id in share.endpoint_ids:
         endpoint = registry.get(endpoint_id)
-        leased = (
-            event is not None
-            and endpoint is not None
-            and endpoint.hold is None
-            and slots.room(endpoint) > 0
-            and slots.has_room_for(row["size"])
-            and slots.take((row["seq"], endpoint_id), row["size"])
-        )
+        if endpoint is not None and endpoint.hold is not None:
+            result.held.append((row, endpoint))
+            leased = False
+        else:
+            leased = event is not None and endpoint is not None and slots.take_for(endpoint, seq, size)
         if leased:
-            claim = Claim(
-                event_seq=row["seq"], endpoint_id=endpoint_id, event=event, number=1, size=row["size"]
-            )
-            result.claims[claim.key] = claim
-        result.deliveries.append((row["seq"], endpoint_id, row["size"], leased, not_before))
+            result.claims[seq, endpoint_id] = Claim(seq, endpoint_id, event, 1, size)
+        result.deliveries.append((seq, endpoint_id, size, leased, not_before))

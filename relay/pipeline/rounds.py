@@ -11,10 +11,14 @@ from relay.pipeline.fanout import FanOut
 from relay.pipeline.listener import Rest
 from relay.pipeline.recorder import Recorder
 from relay.pipeline.scheduler import Scheduler
+from relay.pipeline.slots import Slots
 from relay.store.session import DatabaseAway, ValueRefused
 from relay.store.watch import Backoff
 
 log = get_logger()
+
+LONGEST_WAIT = 0.25
+"""Seconds that events are left unseen for want of a slot; then they are written down, for claims to come."""
 
 Step = Callable[[], Awaitable[None]]
 
@@ -60,14 +64,21 @@ class Rounds:
 class FanOutRound:
     """One round of the fan-out: look, fan out, or rest."""
 
-    def __init__(self, *, fanout: FanOut, rest: Rest) -> None:
+    def __init__(self, *, fanout: FanOut, rest: Rest, slots: Slots) -> None:
         self._fanout = fanout
         self._rest = rest
+        self._slots = slots
         self.is_idle = False
         self.first_look = asyncio.Event()
 
     async def step(self) -> None:
-        """Fan out what is new; if nothing is, wait for a wake-up or the poll."""
+        """Fan out what is new; if nothing is, wait for a wake-up or the poll.
+
+        While all slots are taken, events are better left where they are for a moment: what is leased at once costs half
+        of what is written down first and claimed later.
+        """
+        if self.first_look.is_set() and not self._slots.free:
+            await self._slots.wait_for_some(LONGEST_WAIT)
         started = time.monotonic()
         found = await self._fanout.step()
         self.first_look.set()

@@ -1,6 +1,7 @@
 """The rights to have claims in hand: claimed and not yet recorded is never more than there are slots."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from uuid import UUID
@@ -26,6 +27,7 @@ class Slots:
         self._total = total
         self._total_bytes = total_bytes
         self._freed = freed
+        self._has_free = asyncio.Event()
         self._bytes = 0
         self._in_hand: dict[Key, int] = {}
         self._used: Counter[UUID] = Counter()
@@ -55,6 +57,13 @@ class Slots:
         """Say whether `size` more bytes of payload may be held; one delivery always may."""
         return size <= self.free_bytes or not self._in_hand
 
+    async def wait_for_some(self, limit: float) -> None:
+        """Wait until slots were given back, but at most `limit` seconds."""
+        self._has_free.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await self._has_free.wait()
+
     def keys(self) -> list[Key]:
         """Return the deliveries in hand."""
         return list(self._in_hand)
@@ -83,11 +92,29 @@ class Slots:
         self._used[key[1]] += 1
         return True
 
+    def take_for(self, endpoint: Endpoint, seq: int, size: int) -> bool:
+        """Take a slot for a delivery of `size` bytes if there is room for it, in all and for its endpoint."""
+        used = self._used[endpoint.id]
+        if (
+            used >= endpoint.max_in_flight
+            or len(self._in_hand) + self._reserved >= self._total
+            or (self._bytes + size > self._total_bytes and self._in_hand)
+        ):
+            return False
+        key = (seq, endpoint.id)
+        if key in self._in_hand:
+            return False
+        self._in_hand[key] = size
+        self._bytes += size
+        self._used[endpoint.id] = used + 1
+        return True
+
     def give_back(self, key: Key) -> None:
         """Give the slot of a delivery back."""
         self._bytes -= self._in_hand.pop(key)
         self._let_go(key[1], 1)
         self._freed.set()
+        self._has_free.set()
 
     def _let_go(self, endpoint_id: UUID, count: int) -> None:
         self._used[endpoint_id] -= count

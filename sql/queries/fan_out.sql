@@ -4,7 +4,9 @@
 -- to an earlier run of this statement was lost) is left alone. Returns the deliveries that are now leased to us, and with
 -- a null endpoint_id the events whose fresh row was gone or locked.
 --
--- $1 xids: fresh rows, with $2 their key, as text
+-- Arrays come as text, which costs the driver an eighth.
+--
+-- $1 xids: fresh rows, with $2 their key
 -- $2 seqs: of the same rows
 -- $3 finished: whether the event is now fanned out whole
 -- $4 after_endpoint: if not, up to which endpoint
@@ -19,11 +21,11 @@
 -- $13 ended_reasons: why
 -- $14 ended_details: what to tell about it
 with given as (
-  select xid::xid8 as xid, seq, finished, after_endpoint
-  from unnest($1::text[], $2::bigint[], $3::boolean[], $4::uuid[]) as g(xid, seq, finished, after_endpoint)
+  select xid::text::xid8 as xid, seq, finished, after_endpoint
+  from unnest($1::text::bigint[], $2::text::bigint[], $3::text::boolean[], $4::text::uuid[]) as g(xid, seq, finished, after_endpoint)
 ),
 held as materialized (
-  select f.xid, f.seq, g.finished, g.after_endpoint
+  select f.ctid as place, f.xid, f.seq, g.finished, g.after_endpoint
   from given g
   join relay.fresh f on f.xid = g.xid and f.seq = g.seq
   for update of f skip locked
@@ -31,16 +33,14 @@ held as materialized (
 gone as (
   delete from relay.fresh f
   using held h
-  where f.xid = h.xid
-    and f.seq = h.seq
+  where f.ctid = h.place
     and h.finished
 ),
 kept as (
   update relay.fresh f
   set after_endpoint = h.after_endpoint
   from held h
-  where f.xid = h.xid
-    and f.seq = h.seq
+  where f.ctid = h.place
     and not h.finished
 ),
 ended as (
@@ -62,7 +62,8 @@ born as (
     end,
     case when d.leased then $10::bigint end,
     case when d.leased then 1 else 0 end
-  from unnest($5::bigint[], $6::uuid[], $7::integer[], $8::boolean[], $9::double precision[])
+  from unnest(
+    $5::text::bigint[], $6::text::uuid[], $7::text::integer[], $8::text::boolean[], $9::text::double precision[])
     as d(seq, endpoint_id, size, leased, not_before)
   join held h on h.seq = d.seq
   on conflict do nothing

@@ -1,7 +1,6 @@
 import asyncio
 import random
-
-import pytest
+from collections.abc import Callable
 
 from relay.http.deadlines import TICK, Deadlines
 
@@ -9,118 +8,91 @@ SLACK = 0.3
 """Seconds a busy machine may be late."""
 
 
-async def held(deadlines: Deadlines, timeout: float) -> tuple[bool, float]:  # noqa: ASYNC109 - its subject
-    """Wait for the deadline; return whether it came, and after how long."""
-    task = own_task()
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    deadlines.begin(task, timeout)
-    try:
-        await asyncio.Event().wait()
-    except asyncio.CancelledError:
-        is_over = deadlines.end(task, timeout)
-        if task.uncancel() > 0 or not is_over:
-            raise
-        return is_over, loop.time() - began
-    raise AssertionError("nobody sets the event")
+class Waiting:
+    """Something with a deadline, which says when it expired."""
+
+    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
+        self._then = then
+        self._loop = asyncio.get_running_loop()
+        self._expired: asyncio.Future[float] = self._loop.create_future()
+        self._began = self._loop.time()
+
+    def expire(self) -> None:
+        self._expired.set_result(self._loop.time() - self._began)
+        self._then()
+
+    @property
+    def is_over(self) -> bool:
+        return self._expired.done()
+
+    async def seconds(self) -> float:
+        async with asyncio.timeout(5):
+            return await self._expired
 
 
-def own_task() -> "asyncio.Task[object]":
-    task = asyncio.current_task()
-    assert task is not None
-    return task
+def begin(deadlines: Deadlines, timeout: float) -> Waiting:
+    waiting = Waiting()
+    deadlines.begin(waiting, timeout)
+    return waiting
 
 
-def assert_empty(deadlines: Deadlines) -> None:
-    assert not any(deadlines._by_timeout.values())
-    assert not deadlines._expired
-
-
-async def test_every_task_ends_at_its_own_time() -> None:
+async def test_each_expires_at_its_own_time() -> None:
     deadlines = Deadlines()
     timeouts = [random.Random(7).choice((0.05, 0.1, 0.2, 0.35)) for _ in range(500)]  # noqa: S311 - no secret
+    everything = [begin(deadlines, timeout) for timeout in timeouts]
 
-    ended = await asyncio.gather(*(held(deadlines, timeout) for timeout in timeouts))
-
-    for timeout, (is_over, seconds) in zip(timeouts, ended, strict=True):
-        assert is_over
-        assert timeout <= seconds < timeout + TICK + SLACK
-    assert_empty(deadlines)
+    for timeout, waiting in zip(timeouts, everything, strict=True):
+        assert timeout <= await waiting.seconds() < timeout + TICK + SLACK
 
 
-async def test_a_later_task_with_the_same_time_out_has_all_of_it() -> None:
+async def test_a_later_one_with_the_same_time_out_has_all_of_it() -> None:
     deadlines = Deadlines()
-    first = asyncio.create_task(held(deadlines, 0.2))
+    first = begin(deadlines, 0.2)
     await asyncio.sleep(0.1)
-    later = asyncio.create_task(held(deadlines, 0.2))
+    later = begin(deadlines, 0.2)
 
-    for task in (first, later):
-        assert 0.2 <= (await task)[1] < 0.2 + TICK + SLACK
+    for waiting in (first, later):
+        assert 0.2 <= await waiting.seconds() < 0.2 + TICK + SLACK
 
 
-async def test_a_finished_task_is_never_cancelled() -> None:
+async def test_what_came_to_its_end_never_expires() -> None:
     deadlines = Deadlines()
+    ended = [begin(deadlines, 0.1) for _ in range(50)]
+    for waiting in ended:
+        deadlines.end(waiting, 0.1)
+        deadlines.end(waiting, 0.1)
+    await begin(deadlines, 0.2).seconds()
 
-    async def finish_in_time() -> int:
-        task = own_task()
-        deadlines.begin(task, 0.1)
-        await asyncio.sleep(0.01)
-        assert not deadlines.end(task, 0.1)
-        await asyncio.sleep(0.1 + 3 * TICK)
-        return task.cancelling()
+    assert not any(waiting.is_over for waiting in ended)
 
-    assert await asyncio.gather(*(finish_in_time() for _ in range(50))) == [0] * 50
-    assert_empty(deadlines)
+
+async def test_what_is_ended_by_the_expiry_of_another_does_not_expire_with_it() -> None:
+    deadlines = Deadlines()
+    second = Waiting()
+    first = Waiting(then=lambda: deadlines.end(second, 0.05))
+    deadlines.begin(first, 0.05)
+    deadlines.begin(second, 0.05)
+    await first.seconds()
+    await begin(deadlines, 0.1).seconds()
+
+    assert not second.is_over
 
 
 async def test_nothing_ticks_once_nobody_waits() -> None:
     deadlines = Deadlines()
-    await held(deadlines, 0.01)
+    await begin(deadlines, 0.01).seconds()
     async with asyncio.timeout(5):
         while deadlines._tick is not None:  # noqa: ASYNC110 - the last look tells nobody
             await asyncio.sleep(0.01)
 
     assert not deadlines._by_timeout
-    assert (await held(deadlines, 0.01))[0], "it does not begin to tick again"
+    assert await begin(deadlines, 0.01).seconds(), "it does not begin to tick again"
 
 
-@pytest.mark.parametrize("is_outside_first", [False, True])
-async def test_an_outside_cancellation_at_the_same_time_is_not_swallowed(is_outside_first: bool) -> None:
+async def test_after_stop_nothing_expires() -> None:
     deadlines = Deadlines()
-    task = asyncio.create_task(held(deadlines, 0.0))
-    await asyncio.sleep(0)
-
-    if is_outside_first:
-        task.cancel()
-    deadlines._look()
-    if not is_outside_first:
-        task.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert_empty(deadlines)
-
-
-async def test_an_outside_cancellation_alone_is_no_time_out() -> None:
-    deadlines = Deadlines()
-    task = asyncio.create_task(held(deadlines, 10.0))
-    await asyncio.sleep(0)
-    task.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert_empty(deadlines)
-    deadlines.stop()
-
-
-async def test_after_stop_nobody_is_cancelled() -> None:
-    deadlines = Deadlines()
-    task = asyncio.create_task(held(deadlines, 0.01))
-    await asyncio.sleep(0)
+    waiting = begin(deadlines, 0.01)
     deadlines.stop()
     await asyncio.sleep(3 * TICK)
 
-    assert not task.done()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    assert not waiting.is_over

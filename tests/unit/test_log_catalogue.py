@@ -43,6 +43,11 @@ def calls(source: str, where: str) -> Iterator[Call]:
             ):
                 keys = tuple(keyword.arg for keyword in keywords)
                 yield Call(where=f"{where}:{node.lineno}", level="", event=event, keys=keys)
+            case ast.Call(
+                func=ast.Name(id="log_many"),
+                args=[ast.Constant(value=str(level)), ast.Constant(value=str(event)), _],
+            ):
+                yield Call(where=f"{where}:{node.lineno}", level=level, event=event, keys=())
             case _:
                 pass
 
@@ -79,6 +84,7 @@ log.info("relay.vanished")
 self._log.error("relay.started", pid=1)
 log.exception("delivery.dead", colour="red", error="x")
 log.log(level, "library.printed")
+log_many("info", "delivery.vanished", rows)
 """
     assert [
         mistake.partition(": ")[2].split(" in ")[0] for mistake in mistakes(list(calls(source, "x")))
@@ -87,11 +93,14 @@ log.log(level, "library.printed")
         "relay.started is info",
         "delivery.dead has no key colour",
         "library.printed is not",
+        "delivery.vanished is not",
     ]
 
 
 def test_the_search_sees_the_calls_that_there_are() -> None:
-    assert {"loop.stalled", "library.logged"} <= {call.event for call in calls_in_relay()}
+    assert {"loop.stalled", "library.logged", "delivery.delivered"} <= {
+        call.event for call in calls_in_relay()
+    }
 
 
 @pytest.mark.parametrize("event", CATALOGUE, ids=lambda event: event.name)

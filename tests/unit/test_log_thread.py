@@ -42,7 +42,7 @@ def blocked(sink: Kept, log: LogThread) -> Iterator[None]:
 
 
 def numbered(count: int) -> list[bytes]:
-    return [b"line %d\n" % number for number in range(count)]
+    return [b"line %05d\n" % number for number in range(count)]
 
 
 def wait_until(look: Callable[[], bool]) -> None:
@@ -96,7 +96,7 @@ def test_lines_of_several_threads_all_come_out_in_the_order_of_each() -> None:
 
 def test_a_blocked_sink_never_blocks_a_writer_and_what_is_too_much_is_counted() -> None:
     sink = Kept()
-    log = LogThread(sink, most=100)
+    log = LogThread(sink, most=len(b"stuck\n") + 100 * len(numbered(1)[0]))
     with blocked(sink, log):
         began = time.monotonic()
         for line in numbered(1000):
@@ -108,9 +108,18 @@ def test_a_blocked_sink_never_blocks_a_writer_and_what_is_too_much_is_counted() 
     assert sink.lines == [b"stuck\n", *numbered(100)]
 
 
-def test_what_the_sink_drops_is_counted_too() -> None:
+def test_of_several_lines_in_one_piece_each_is_counted() -> None:
     sink = Kept()
     log = LogThread(sink, most=1)
+    with blocked(sink, log):
+        log.write(b"".join(numbered(500)))
+        assert log.dropped == 500
+    log.close()
+
+
+def test_what_the_sink_drops_is_counted_too() -> None:
+    sink = Kept()
+    log = LogThread(sink, most=len(b"stuck\n") + 1)
     sink.dropped = 7
     with blocked(sink, log):
         log.write(b"waits\n")

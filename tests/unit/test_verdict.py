@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import get_args
 from uuid import uuid4
 
@@ -27,7 +26,7 @@ NOW = 1_760_000_000.0
 SCHEDULE = Schedule(jitter=0)
 EVENT = Event(
     seq=1,
-    id=uuid4(),
+    id=str(uuid4()),
     event_type="invoice.paid",
     tenant="",
     body=b"{}",
@@ -39,7 +38,7 @@ EVENT = Event(
     created_at=NOW,
 )
 CLAIM = Claim(event_seq=1, endpoint_id=uuid4(), event=EVENT, number=1, size=2)
-LAST = replace(CLAIM, attempts=12, window_attempts=12, window_started_at=NOW - 259_200)
+LAST = CLAIM._replace(attempts=12, window_attempts=12, window_started_at=NOW - 259_200)
 
 
 def verdict(answer: Answer, claim: Claim = CLAIM, random: float = 0.5) -> Outcome:
@@ -112,13 +111,13 @@ def test_the_failure_at_the_end_of_the_window_is_the_last() -> None:
 
 
 def test_the_window_starts_with_its_first_charged_attempt() -> None:
-    waited = replace(CLAIM, event=replace(EVENT, created_at=NOW - 1e6))
+    waited = CLAIM._replace(event=EVENT._replace(created_at=NOW - 1e6))
 
     assert verdict(response(500), waited) == Retrying(delay=5.0)
 
 
 def test_attempts_of_earlier_windows_do_not_lengthen_the_delay() -> None:
-    reopened = replace(CLAIM, attempts=13, window_attempts=0, window_started_at=None)
+    reopened = CLAIM._replace(attempts=13, window_attempts=0, window_started_at=None)
 
     assert verdict(response(500), reopened) == Retrying(delay=5.0)
 
@@ -137,12 +136,12 @@ def test_a_claim_is_sent_if_nothing_stands_against_it() -> None:
 @pytest.mark.parametrize(
     ("claim", "outcome"),
     [
-        (replace(CLAIM, event=None), Dead(reason="unprocessable")),
-        (replace(CLAIM, is_cancelled=True), Cancelled()),
-        (replace(CLAIM, event=replace(EVENT, expires_at=NOW)), Dead(reason="expired")),
-        (replace(CLAIM, event=replace(EVENT, expires_at=NOW + 1)), None),
-        (replace(CLAIM, lost=2), None),
-        (replace(CLAIM, lost=3), Dead(reason="quarantined")),
+        (CLAIM._replace(event=None), Dead(reason="unprocessable")),
+        (CLAIM._replace(is_cancelled=True), Cancelled()),
+        (CLAIM._replace(event=EVENT._replace(expires_at=NOW)), Dead(reason="expired")),
+        (CLAIM._replace(event=EVENT._replace(expires_at=NOW + 1)), None),
+        (CLAIM._replace(lost=2), None),
+        (CLAIM._replace(lost=3), Dead(reason="quarantined")),
     ],
 )
 def test_what_must_not_be_sent_ends_without_a_request(claim: Claim, outcome: Outcome | None) -> None:
