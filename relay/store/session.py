@@ -5,11 +5,13 @@ and costs as much as a query.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import asyncpg
 
+from relay.observe.histogram import Histogram
 from relay.store.sql import query
 
 PIPELINE_SETTINGS: Mapping[str, str] = {
@@ -73,7 +75,8 @@ class Session:
     """A connection, opened when it is first needed and again after it broke.
 
     Statements run one at a time, in the order in which they were asked for. Every one has a limit of `timeout`
-    seconds, after which the connection is given up, so that a half-open one cannot hold its user for ever.
+    seconds, after which the connection is given up, so that a half-open one cannot hold its user for ever. How long
+    those took that are named in `timed`, and that came to an end, is added there.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Session:
         settings: Mapping[str, str] = CAREFUL_SETTINGS,
         timeout: float = 30.0,
         setup: Setup | None = None,
+        timed: Mapping[str, Histogram] | None = None,
     ) -> None:
         self._dsn = dsn
         self._settings = {
@@ -95,6 +99,7 @@ class Session:
         }
         self._timeout = timeout
         self._setup = setup
+        self._timed = timed or {}
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._statements: dict[str, asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]] = {}
         self._lock = asyncio.Lock()
@@ -113,7 +118,11 @@ class Session:
         """
         text = query(name)
         async with self._lock:
-            return await self._guarded(self._run(name, text, arguments))
+            began = time.monotonic()
+            rows = await self._guarded(self._run(name, text, arguments))
+            if name in self._timed:
+                self._timed[name].add(time.monotonic() - began)
+            return rows
 
     async def fetch_row(self, name: str, *arguments: object) -> asyncpg.Record | None:
         """Run the statement called `name` and return its first row; errors as in `fetch`."""
