@@ -66,6 +66,7 @@ format: .venv/.ready-for-tests ## put the code into its form
 schema: .venv/.ready-for-tests ## write sql/schema.sql and docs/reference/ anew
 	@$(RUN) tests.support.schema_dump
 	@$(RUN) relay.observe.catalogue > docs/reference/logs.md
+	@$(RUN) relay.observe.metric_catalogue > docs/reference/metrics.md
 	@$(RUN) tests.support.reference
 
 .PHONY: lock

@@ -16,7 +16,6 @@ from relay.http.transport import Transport
 from relay.observe import systemd
 from relay.observe.health import HealthServer
 from relay.observe.logs import get_logger
-from relay.observe.loop_lag import LoopLag
 from relay.pipeline.desk import Desk
 from relay.pipeline.dispatcher import Dispatcher
 from relay.pipeline.due import DueTimes
@@ -34,6 +33,7 @@ from relay.store.instance import Instance
 from relay.store.secrets import SecretBox
 from relay.store.sessions import Sessions
 from relay.store.watch import Backoff, DatabaseWatch
+from relay.vitals import Vitals
 
 log = get_logger()
 
@@ -62,8 +62,13 @@ class Relay:
         self._stop = stop
         self._until_idle = until_idle
         self._watch = DatabaseWatch()
+        self._vitals = Vitals(max_endpoints=settings.metrics.max_endpoints)
         self._listener = Listener()
-        self._sessions = Sessions(dsn, setup=self._listener.listen if settings.database.listen else None)
+        self._sessions = Sessions(
+            dsn,
+            setup=self._listener.listen if settings.database.listen else None,
+            timed=self._vitals.timed,
+        )
         self._instance = Instance(
             session=self._sessions.listener,
             patient=self._sessions.admin,
@@ -105,6 +110,7 @@ class Relay:
     def reload(self, settings: Settings) -> None:
         """Take over what of these settings a running relay can change."""
         self._settings = settings
+        self._vitals.has_reloaded = True
         self._outcome_log.sample_success = settings.log.sample_success
         self._guard.policy = address_policy(settings.security)
         self._rows.change(defaults=defaults_of(settings), refuse_url=url_rule(settings.security))
@@ -112,6 +118,10 @@ class Relay:
             self._sender.limits = _limits(settings)
         self._registry.version = 0  # all endpoints are read again, with the new defaults
         self._listener.woken.set()
+
+    def refuse_reload(self) -> None:
+        """Keep the settings as they are, since the new ones are wrong, and let it be seen."""
+        self._vitals.has_reloaded = False
 
     # Start.
 
@@ -130,6 +140,7 @@ class Relay:
             slots=self._slots,
             outcome_log=self._outcome_log,
             note_due=self._due.note,
+            tally=self._vitals.tally,
             backoff=self._backoff("record"),
         )
         sender = self._sender = Sender(wire=wire, clock=self._clock, limits=_limits(settings))
@@ -143,6 +154,7 @@ class Relay:
             dispatcher=self._dispatcher,
             clock=self._clock,
             due=self._due,
+            tally=self._vitals.tally,
             lease=LEASE_MARGIN,
         )
         self._scheduler = Scheduler(self._sessions.claim, desk)
@@ -177,7 +189,15 @@ class Relay:
     async def _serve_health(self, stack: AsyncExitStack) -> None:
         address = self._settings.metrics.listen
         if address is not None:
-            server = HealthServer(address=address, readiness=self._against_readiness)
+            metrics = self._vitals.metrics(
+                admin=self._sessions.admin,
+                watch=self._watch,
+                instance=self._instance,
+                listener=self._listener,
+                registry=self._registry,
+                slots=self._slots,
+            )
+            server = HealthServer(address=address, readiness=self._against_readiness, metrics=metrics.render)
             stack.push_async_callback(server.stop)
             await server.start()
 
@@ -189,7 +209,7 @@ class Relay:
             chores = [
                 background.create_task(self._instance.run(), name="instance"),
                 background.create_task(systemd.keep_watchdog(systemd.watchdog_interval()), name="watchdog"),
-                background.create_task(LoopLag().watch(), name="loop lag"),
+                background.create_task(self._vitals.loop_lag.watch(), name="loop lag"),
                 background.create_task(self._keeping.run(), name="housekeeping"),
                 background.create_task(self._say_ready(), name="ready"),
             ]

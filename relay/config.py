@@ -36,7 +36,7 @@ DEFAULT_PATH = Path("/etc/relay/config.toml")
 _NEED_RESTART = (
     "database.",
     "embedded.",
-    "metrics.listen",
+    "metrics.",
     "delivery.max_in_flight",
     "delivery.max_in_flight_bytes",
     "delivery.max_payload_bytes",
@@ -98,9 +98,10 @@ class Security(_Section):
 
 
 class Metrics(_Section):
-    """`[metrics]`: where /healthz and /readyz are served; None = nowhere."""
+    """`[metrics]`: where /metrics, /healthz and /readyz are served; None = nowhere."""
 
     listen: ListenAddress = Address(host="127.0.0.1", port=9420)
+    max_endpoints: Count = 200
 
 
 class Log(_Section):

@@ -147,6 +147,7 @@ class Daemon:
         try:
             new = self._load()
         except (ConfigError, OSError) as error:
+            relay.refuse_reload()
             problems = error.problems if isinstance(error, ConfigError) else (str(error),)
             log.error(  # noqa: TRY400 - a person made a slip: no traceback
                 "config.rejected", problems=list(problems)

@@ -1,6 +1,6 @@
 """The endpoints in memory: a cache of the database that is never older than the events it is asked about."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from uuid import UUID
@@ -70,6 +70,11 @@ class Registry:
     def get(self, endpoint_id: UUID) -> Endpoint | None:
         """Return an endpoint, or None if it was removed or never there."""
         return self._endpoints.get(endpoint_id)
+
+    def states(self) -> Iterator[tuple[UUID, str]]:
+        """Yield every endpoint's id and its state: `active`, or why it takes no deliveries."""
+        for endpoint in self._endpoints.values():
+            yield endpoint.id, "active" if endpoint.hold is None else endpoint.hold.removeprefix("endpoint_")
 
     def match(self, *, tenant: str, event_type: str, only: UUID | None) -> tuple[UUID, ...]:
         """Return the endpoints that an event goes to, in the order of their ids.

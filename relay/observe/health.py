@@ -1,8 +1,9 @@
-"""`/healthz` and `/readyz`, on a listener of their own."""
+"""`/healthz`, `/readyz` and `/metrics`, on a listener of their own."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from relay.config_values import Address
 
@@ -12,16 +13,24 @@ class CannotListen(Exception):  # noqa: N818 - it says what the matter is
 
 
 class HealthServer:
-    """Answers probes: alive while the loop turns, ready while `readiness` finds nothing against it.
+    """Answers probes and scrapes: alive while the loop turns, ready while `readiness` finds nothing against it.
 
     Args:
         address: Where to listen.
         readiness: Returns what stands against being ready, empty when nothing does.
+        metrics: Returns them in Prometheus' text format.
     """
 
-    def __init__(self, *, address: Address, readiness: Callable[[], list[str]]) -> None:
+    def __init__(
+        self,
+        *,
+        address: Address,
+        readiness: Callable[[], list[str]],
+        metrics: Callable[[], Awaitable[bytes]],
+    ) -> None:
         self._address = address
         self._readiness = readiness
+        self._metrics = metrics
         self._runner: web.AppRunner | None = None
         self.port = address.port
 
@@ -34,6 +43,7 @@ class HealthServer:
         app = web.Application(client_max_size=1024)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._scraped)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._address.host, self._address.port)
@@ -60,3 +70,7 @@ class HealthServer:
         if against:
             return web.json_response({"status": "not ready", "reasons": against}, status=503)
         return web.json_response({"status": "ready"})
+
+    async def _scraped(self, _request: web.Request) -> web.Response:
+        text = await self._metrics()
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from relay.endpoints.registry import Registry
+from relay.observe.tally import Tally
 from relay.pipeline.dispatcher import Dispatcher
 from relay.pipeline.due import DueTimes
 from relay.pipeline.slots import Slots
@@ -21,6 +22,7 @@ class Desk:
         dispatcher: Gets the claims.
         clock: The database's.
         due: When which endpoint has work.
+        tally: Counts what ends.
         lease: Seconds that a claim is good for, beyond the longest time-out of an endpoint.
         leasing: Held while fan-out leases, and while what is leased but not in hand is released: else that would
             take away what was leased in between.
@@ -32,6 +34,7 @@ class Desk:
     dispatcher: Dispatcher
     clock: DatabaseClock
     due: DueTimes
+    tally: Tally
     lease: float
     leasing: asyncio.Lock = field(default_factory=asyncio.Lock)
 

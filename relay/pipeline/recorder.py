@@ -9,6 +9,7 @@ import asyncpg
 
 from relay.model import Dead, Failure, Released, Result, Retrying
 from relay.observe.logs import get_logger
+from relay.observe.tally import Tally
 from relay.pipeline.batch import columns
 from relay.pipeline.outcome_log import OutcomeLog
 from relay.pipeline.slots import Key, Slots
@@ -36,6 +37,7 @@ class Recorder:
         slots: Get the slot of each recorded claim back.
         outcome_log: Tells people of each.
         note_due: Called with endpoint and delay when a delivery waits for its time.
+        tally: Counts what is committed.
         backoff: Pauses between tries while the database is away.
 
     Attributes:
@@ -50,6 +52,7 @@ class Recorder:
         slots: Slots,
         outcome_log: OutcomeLog,
         note_due: Callable[[UUID, float], None],
+        tally: Tally,
         backoff: Backoff,
     ) -> None:
         self._session = session
@@ -57,6 +60,7 @@ class Recorder:
         self._slots = slots
         self._outcome_log = outcome_log
         self._note_due = note_due
+        self._tally = tally
         self._backoff = backoff
         self._queue: deque[Result] = deque()
         self._to_disable: dict[UUID, str] = {}
@@ -133,6 +137,7 @@ class Recorder:
     def _settle(self, results: Sequence[Result], stale: Mapping[Key, str]) -> None:
         """The outcomes are committed: tell people, tell the scheduler, and give the slots back."""
         self._outcome_log.write(results, stale)
+        self._tally.batch(results, stale)
         for result in results:
             key = result.claim.key
             self._slots.give_back(key)

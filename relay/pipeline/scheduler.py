@@ -152,6 +152,7 @@ class Scheduler:
     async def _end_unknown(self, endpoint_ids: list[UUID]) -> bool:
         """End deliveries whose endpoint is not there, as many as one statement takes; returns whether it found any."""
         rows = await self._session.fetch("end_unknown", endpoint_ids)
+        self._desk.tally.ended("dead", len(rows))
         for row in rows:
             log.error(
                 "delivery.dead",

@@ -1,5 +1,8 @@
 """The handful of connections that one relay keeps."""
 
+from collections.abc import Mapping
+
+from relay.observe.histogram import Histogram
 from relay.store.session import PIPELINE_SETTINGS, Session, Setup
 
 
@@ -9,14 +12,15 @@ class Sessions:
     Args:
         dsn: Where the database is.
         setup: Run on the listening connection whenever it is made anew.
+        timed: Gets how long the statements took that it names.
     """
 
-    def __init__(self, dsn: str, *, setup: Setup | None) -> None:
+    def __init__(self, dsn: str, *, setup: Setup | None, timed: Mapping[str, Histogram]) -> None:
         # Two seconds without an answer are two seconds in which another relay may take over.
         self.listener = Session(dsn, name="listener", timeout=2.0, setup=setup)
         self.fan_out = Session(dsn, name="fan-out", settings=PIPELINE_SETTINGS)
-        self.claim = Session(dsn, name="claim", settings=PIPELINE_SETTINGS)
-        self.record = Session(dsn, name="record", settings=PIPELINE_SETTINGS)
+        self.claim = Session(dsn, name="claim", settings=PIPELINE_SETTINGS, timed=timed)
+        self.record = Session(dsn, name="record", settings=PIPELINE_SETTINGS, timed=timed)
         self.admin = Session(dsn, name="admin")
 
     async def close(self) -> None:

@@ -7,10 +7,16 @@ from relay.config_values import Address
 from relay.observe.health import CannotListen, HealthServer
 
 
+async def no_metrics() -> bytes:
+    return b""
+
+
 async def test_an_address_that_is_taken_is_an_error_that_says_what_to_set() -> None:
-    first = HealthServer(address=Address(host="127.0.0.1", port=0), readiness=list)
+    first = HealthServer(address=Address(host="127.0.0.1", port=0), readiness=list, metrics=no_metrics)
     await first.start()
-    second = HealthServer(address=Address(host="127.0.0.1", port=first.port), readiness=list)
+    second = HealthServer(
+        address=Address(host="127.0.0.1", port=first.port), readiness=list, metrics=no_metrics
+    )
 
     with pytest.raises(CannotListen, match=r"metrics\.listen"):
         await second.start()
@@ -21,7 +27,9 @@ async def test_an_address_that_is_taken_is_an_error_that_says_what_to_set() -> N
 
 async def test_readiness_names_what_stands_against_it() -> None:
     against: list[str] = ["the database is away"]
-    server = HealthServer(address=Address(host="127.0.0.1", port=0), readiness=lambda: against)
+    server = HealthServer(
+        address=Address(host="127.0.0.1", port=0), readiness=lambda: against, metrics=no_metrics
+    )
     await server.start()
     async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as client:
         async with client.get("/healthz") as alive:

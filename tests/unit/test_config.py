@@ -60,6 +60,7 @@ def everything_changed() -> Settings:
         "embedded.data_dir": "/x",
         "embedded.bindir": "/y",
         "metrics.listen": "",
+        "metrics.max_endpoints": 10,
         "delivery.max_in_flight": 3000,
         "delivery.max_in_flight_bytes": "1GiB",
         "delivery.max_payload_bytes": "1MiB",
@@ -82,6 +83,7 @@ def test_what_a_reload_cannot_apply_is_named() -> None:
         "delivery.max_payload_bytes",
         "security.ca_bundle",
         "metrics.listen",
+        "metrics.max_endpoints",
         "embedded.data_dir",
         "embedded.bindir",
     )
