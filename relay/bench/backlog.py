@@ -39,6 +39,11 @@ class Rate:
 async def work_off(scene: Scene, events: int) -> Rate:
     """Commit the events, start the relay, and measure until all are delivered and recorded."""
     await add_events(scene.observer, events, scene.shape)
+    return await start_and_work_off(scene, events)
+
+
+async def start_and_work_off(scene: Scene, events: int) -> Rate:
+    """Start the relay on events that are committed, and measure until all are delivered and recorded."""
     await scene.start()
     processes = scene.processes()
     await scene.has_begun()

@@ -27,9 +27,7 @@ class Latencies:
 
     def percentile(self, share: float) -> float:
         """Return the value that this share of them does not exceed (nearest rank); NaN if there are none."""
-        if not self.sorted_ms:
-            return math.nan
-        return self.sorted_ms[max(math.ceil(share * len(self.sorted_ms)) - 1, 0)]
+        return percentile(self.sorted_ms, share)
 
     @property
     def p50(self) -> float:
@@ -40,6 +38,13 @@ class Latencies:
     def p99(self) -> float:
         """What one in a hundred exceeds."""
         return self.percentile(0.99)
+
+
+def percentile(in_order: Sequence[float], share: float) -> float:
+    """Return the value that this share of them does not exceed (nearest rank); NaN if there are none."""
+    if not in_order:
+        return math.nan
+    return in_order[max(math.ceil(share * len(in_order)) - 1, 0)]
 
 
 @dataclass(slots=True)

@@ -56,25 +56,23 @@ class Shape:
 
 async def add_endpoints(dsn: str, shape: Shape, url: Callable[[int], str]) -> tuple[str, ...]:
     """Add the endpoints, at `url(number)`, and return their secrets in the order of their numbers."""
-    security = Security(allow_http=True, allow_cidrs=(ip_network(LOOPBACK),))
-    rules = UrlRules(
-        allow_http=True, allow_ports=security.allow_ports, policy=address_policy(security), own=()
-    )
     session = Session(dsn, name="bench")
     try:
-        added = [
-            await endpoints.add(
-                session,
-                NewEndpoint(url=url(number), event_types=(event_type(number, shape),)),
-                rules=rules,
-                box=SecretBox(),
-                actor="bench",
-            )
+        return tuple([
+            await _add_endpoint(session, url(number), event_type(number, shape))
             for number in range(shape.endpoints)
-        ]
+        ])  # fmt: skip
     finally:
         await session.close()
-    return tuple(each.secret for each in added)
+
+
+async def add_endpoint(dsn: str, url: str, subscription: str) -> None:
+    """Add one that no sink stands behind."""
+    session = Session(dsn, name="bench")
+    try:
+        await _add_endpoint(session, url, subscription)
+    finally:
+        await session.close()
 
 
 async def add_events(connection: Connection, count: int, shape: Shape) -> None:
@@ -95,3 +93,14 @@ def shape_for(*, fan_out: int, in_flight: int, payload: int) -> Shape:
     """Return a shape with as many endpoints as can have so much in flight at their default cap, at least twenty."""
     wanted = max(LEAST_ENDPOINTS, -(-in_flight // Delivery().max_in_flight_per_endpoint))
     return Shape(endpoints=-(-wanted // fan_out) * fan_out, fan_out=fan_out, payload=payload)
+
+
+async def _add_endpoint(session: Session, url: str, subscription: str) -> str:
+    """Add an endpoint, and return its secret."""
+    security = Security(allow_http=True, allow_cidrs=(ip_network(LOOPBACK),))
+    rules = UrlRules(
+        allow_http=True, allow_ports=security.allow_ports, policy=address_policy(security), own=()
+    )
+    new = NewEndpoint(url=url, event_types=(subscription,))
+    added = await endpoints.add(session, new, rules=rules, box=SecretBox(), actor="bench")
+    return added.secret

@@ -29,6 +29,19 @@ class RunFailed(Exception):  # noqa: N818 - it says what happened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A database that was filled once, to be copied.
+
+    Attributes:
+        database: Its name.
+        secrets: Of its endpoints, by their number.
+    """
+
+    database: str
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenery:
     """How a relay is set up.
 
@@ -37,12 +50,14 @@ class Scenery:
         in_flight: Its `max_in_flight`.
         settings: Others, as in the environment but without `RELAY_`.
         url: The URL of an endpoint; None: the sink's, which answers at once.
+        template: What its database is a copy of, endpoints of this shape included; None: an empty one.
     """
 
     shape: Shape = field(default_factory=Shape)
     in_flight: int = 1000
     settings: Mapping[str, str] = field(default_factory=dict)
     url: Callable[[int], str] | None = None
+    template: Template | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +73,7 @@ class Scene:
         daemon: The relay.
         port: For its health endpoints.
         shape: What is delivered to whom.
+        old: The last event that was there before; what it and its like make is not counted.
     """
 
     stage: Stage
@@ -68,6 +84,7 @@ class Scene:
     daemon: Daemon
     port: int
     shape: Shape
+    old: int = 0
 
     async def start(self) -> None:
         """Start the relay."""
@@ -90,8 +107,16 @@ class Scene:
 
     async def has_begun(self) -> None:
         """Wait until the first delivery is claimed."""
-        begun = "select exists (select from relay.delivery) or exists (select from relay.attempt)"
-        await self.unless_it_ends(self._until(lambda: self.observer.fetchval(begun), every=0.001))
+        begun = (
+            "select exists (select from relay.delivery where event_seq > $1)"
+            " or exists (select from relay.attempt where event_seq > $1)"
+        )
+        await self.unless_it_ends(self._until(lambda: self.observer.fetchval(begun, self.old), every=0.001))
+
+    async def sleeps(self) -> None:
+        """Wait until the relay has nothing to do and wants to be notified."""
+        armed = "select last_value > extract(epoch from clock_timestamp()) from relay.armed_until"
+        await self.unless_it_ends(self._until(lambda: self.observer.fetchval(armed), every=0.01))
 
     async def has_recorded(self, attempts: int) -> None:
         """Wait until the log has so many attempts; the database is asked only once the sink has got them."""
@@ -116,8 +141,8 @@ class Scene:
 
     async def _record(self, attempts: int) -> None:
         await self.arrived(attempts)
-        counted = "select count(*) >= $1 from relay.attempt"
-        await self._until(lambda: self.observer.fetchval(counted, attempts), every=0.005)
+        counted = "select count(*) >= $1 from relay.attempt where event_seq > $2"
+        await self._until(lambda: self.observer.fetchval(counted, attempts, self.old), every=0.005)
 
     async def arrived(self, requests: int) -> None:
         """Wait until the sink has got so many requests.
@@ -151,8 +176,12 @@ async def set_scene(stage: Stage, scenery: Scenery) -> AsyncIterator[Scene]:
     """Make a database with its endpoints; at the end the relay stops, and the database goes."""
     number = next(_numbers)
     await stage.sink.reset()
-    async with stage.database(f"bench_{number}") as dsn, stage.observer(dsn) as observer:
-        secrets = await add_endpoints(dsn, scenery.shape, scenery.url or stage.sink.url)
+    template = scenery.template
+    async with (
+        stage.database(f"bench_{number}", template.database if template else None) as dsn,
+        stage.observer(dsn) as observer,
+    ):
+        secrets = template.secrets if template else await _add_endpoints(stage, dsn, scenery)
         with reserved_port(HEALTH_PORT) as port:
             scene = Scene(
                 stage=stage,
@@ -163,11 +192,31 @@ async def set_scene(stage: Stage, scenery: Scenery) -> AsyncIterator[Scene]:
                 daemon=Daemon(stage.folder / f"relay-{number}.log", _settings(scenery)),
                 port=port,
                 shape=scenery.shape,
+                old=await observer.fetchval("select coalesce(max(seq), 0) from relay.outbox"),
             )
             try:
                 yield scene
             finally:
                 await scene.daemon.stop()
+
+
+@asynccontextmanager
+async def make_template(
+    stage: Stage, scenery: Scenery, fill: Callable[[str, Connection], Awaitable[None]]
+) -> AsyncIterator[Template]:
+    """Make a database with its endpoints, let `fill` put the rest into it, and drop it at the end."""
+    async with stage.database(f"bench_{next(_numbers)}") as dsn:
+        async with stage.observer(dsn) as observer:
+            secrets = await _add_endpoints(stage, dsn, scenery)
+            await fill(dsn, observer)
+            await observer.execute("vacuum (freeze, analyze)")
+            await observer.execute("checkpoint")
+            database = await observer.fetchval("select current_database()")
+        yield Template(database=database, secrets=secrets)
+
+
+async def _add_endpoints(stage: Stage, dsn: str, scenery: Scenery) -> tuple[str, ...]:
+    return await add_endpoints(dsn, scenery.shape, scenery.url or stage.sink.url)
 
 
 def _settings(scenery: Scenery) -> dict[str, str]:

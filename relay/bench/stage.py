@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from relay.bench import statements
+from relay.bench import server_log, statements
 from relay.bench.load import Connection
 from relay.bench.sink import Sink
 from relay.demo.places import throw_away_folder
@@ -37,12 +37,19 @@ class Stage:
     counts_statements: bool
 
     @asynccontextmanager
-    async def database(self, name: str) -> AsyncIterator[str]:
-        """Make a database with Relay's schema, and drop it at the end; gives its connection string."""
-        await administer(self.server, f'create database "{name}"')
+    async def database(self, name: str, template: str | None = None) -> AsyncIterator[str]:
+        """Make a database with Relay's schema, and drop it at the end; gives its connection string.
+
+        Args:
+            name: Its name.
+            template: Another one that nobody is connected to, to make a copy of; None: an empty one.
+        """
+        copied = f' template "{template}" strategy file_copy' if template else ""
+        await administer(self.server, f'create database "{name}"{copied}')
         try:
             dsn = _with_database(self.server.dsn, name)
-            await migrate.up(dsn)
+            if template is None:
+                await migrate.up(dsn)
             yield dsn
         finally:
             await administer(self.server, f'drop database "{name}" with (force)')
@@ -50,7 +57,10 @@ class Stage:
     @asynccontextmanager
     async def observer(self, dsn: str) -> AsyncIterator[Connection]:
         """Connect as whoever measures."""
-        connection = await asyncpg.connect(dsn, user=OBSERVER)
+        # How many rows a condition leaves depends on the value, and a plan for no value in particular would not know.
+        connection = await asyncpg.connect(
+            dsn, user=OBSERVER, server_settings={"plan_cache_mode": "force_custom_plan"}
+        )
         try:
             if self.counts_statements:
                 await statements.prepare(connection)
@@ -74,7 +84,7 @@ async def set_stage(
         SinkError: The sink cannot be started.
     """
     counts = statements.may_count(bindir)
-    settings = {**(statements.OPTIONS if counts else {}), **(options or {})}
+    settings = {**server_log.OPTIONS, **(statements.OPTIONS if counts else {}), **(options or {})}
     with (
         throw_away_folder() as folder,
         EmbeddedPostgres(folder / "db", bindir=bindir, options=settings) as server,
