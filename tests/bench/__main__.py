@@ -7,14 +7,16 @@ from pathlib import Path
 import uvloop
 
 from relay.bench.stage import set_stage
-from tests.bench.figures import application, full_tables, in_flight, saturation, width
+from tests.bench.figures import application, full_tables, in_flight, profile, saturation, width
 from tests.bench.harness import Bench, say
 from tests.bench.machine import describe
 from tests.bench.results import load, render, store
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
-FIGURES = {each.NAME: each.measure for each in (saturation, in_flight, full_tables, width, application)}
+FIGURES = {
+    each.NAME: each.measure for each in (saturation, in_flight, full_tables, width, application, profile)
+}
 ROUNDS = 5
 
 
