@@ -20,6 +20,9 @@ log = get_logger()
 BODY_SECONDS = 2.0
 """Once the status has come it decides; the body may take this long and no longer."""
 
+MOST_JOINED = 32 * 1024
+"""Bytes of a body that goes out in one piece with its head; a larger one is not copied, but costs a second write."""
+
 Done = Callable[[Answer | None], None]
 """Called once with what came back; with None if the exchange was cut off."""
 
@@ -46,16 +49,16 @@ class Exchange:
     Args:
         lane: Where it is.
         request: What to send.
-        data: The same as bytes.
+        head: Its first lines as bytes, up to the body.
         done: Called when it is over.
     """
 
-    __slots__ = ("_connection", "_done", "_is_reused", "_lane", "data", "request", "task")
+    __slots__ = ("_connection", "_done", "_head", "_is_reused", "_lane", "request", "task")
 
-    def __init__(self, lane: Lane, request: Request, data: bytes, done: Done) -> None:
+    def __init__(self, lane: Lane, request: Request, head: bytes, done: Done) -> None:
         self._lane = lane
         self.request = request
-        self.data = data
+        self._head = head
         self._done: Done | None = done
         self._connection: Connection | None = None
         self._is_reused = False
@@ -74,8 +77,14 @@ class Exchange:
     def write(self) -> None:
         """Write the request, unless the connection is gone meanwhile."""
         transport = None if self._connection is None else self._connection.transport
-        if transport is not None:
-            transport.write(self.data)
+        if transport is None:
+            return
+        body = self.request.body
+        if len(body) <= MOST_JOINED:
+            transport.write(self._head + body)
+        else:
+            transport.write(self._head)
+            transport.write(body)
 
     def answered(self, message: RawResponseMessage, body: StreamReader) -> None:
         """Take the response; the rest of its body is waited for, if it has not come with it."""

@@ -104,13 +104,8 @@ class Transport:
         except ValueError as error:
             done(failure_of(error))
             return None
-        data = b"%b%bContent-Length: %d\r\n\r\n%b" % (
-            route.head,
-            request.head,
-            len(request.body),
-            request.body,
-        )
-        exchange = Exchange(self, request, data, done)
+        head = b"%b%bContent-Length: %d\r\n\r\n" % (route.head, request.head, len(request.body))
+        exchange = Exchange(self, request, head, done)
         self._open.add(exchange)
         self._deadlines.begin(exchange, request.timeout)
         connection = self._idle(route)

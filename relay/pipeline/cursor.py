@@ -24,15 +24,15 @@ class FreshCursor:
             self.snapshot,
         )
 
-    def took(self, snapshot: str, keys: list[tuple[int, int]], *, page: int) -> None:
+    def took(self, snapshot: str, keys: list[tuple[int, int]], *, has_more: bool) -> None:
         """Go on after a look.
 
         Args:
             snapshot: The one that the look saw.
             keys: (transaction, seq) of the rows that it returned.
-            page: How many rows it might have returned; fewer end the paging of this snapshot.
+            has_more: There may be more in this snapshot; else its paging ends.
         """
-        if len(keys) < page:
+        if not has_more:
             _, xmax, in_progress = parse_snapshot(snapshot)
             self.open = dict.fromkeys(in_progress, -1)
             self.after = (xmax, -1)

@@ -18,6 +18,9 @@ log = get_logger()
 
 MOST_A_PAGE = 500
 LEAST_A_PAGE = 20
+PIECE = 8 * 1024 * 1024
+"""Bytes of payload in a page: a larger one would hold up its connection, and stand in memory several times."""
+NO_LIMIT = 2**62
 LOCKED_PAUSE = 1.0
 """Seconds until fresh rows are looked for again that somebody held locked."""
 
@@ -57,8 +60,8 @@ class FanOut:
         cursor = self._cursor  # `start_over` may put another in its place meanwhile, which has to stay new
         # Without a free slot nothing can be leased, and the bodies need not come along.
         budget = self._desk.slots.free_bytes if self._desk.slots.free else 0
-        page = self._page()
-        rows = await self._session.fetch("look", *cursor.arguments(), page, budget)
+        piece = PIECE if budget else NO_LIMIT
+        rows = await self._session.fetch("look", *cursor.arguments(), self._page(), budget, piece)
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)
         self.snapshot = rows[0]["snapshot"]
         if rows[0]["registry_version"] > self._desk.registry.version:
@@ -66,7 +69,8 @@ class FanOut:
                 self._desk.due.note(endpoint_id, 0.0)
         fresh = [row for row in rows if row["seq"] is not None]
         self.only_spilled = not budget
-        cursor.took(self.snapshot, [(int(row["xid"]), row["seq"]) for row in fresh], page=page)
+        keys = [(int(row["xid"]), row["seq"]) for row in fresh]
+        cursor.took(self.snapshot, keys, has_more=rows[0]["has_more"])
         await self._fan_out(fresh)
         return len(fresh)
 

@@ -17,6 +17,8 @@ from relay.store.session import Session
 log = get_logger()
 
 MOST_A_CLAIM = 500
+PIECE = 8 * 1024 * 1024
+"""Bytes of payload in a claim: a larger one would hold up its connection, and stand in memory several times."""
 LOCKED_PAUSE = 1.0
 """Seconds until an endpoint is asked again whose due deliveries somebody else holds locked."""
 
@@ -98,8 +100,8 @@ class Scheduler:
                 list(rooms.values()),
                 self._desk.instance,
                 lease,
-                self._desk.slots.free_bytes,
-                self._desk.slots.in_hand == 0,
+                min(self._desk.slots.free_bytes, PIECE),
+                self._desk.slots.in_hand == 0 or self._desk.slots.free_bytes > PIECE,
             )
         except BaseException:
             self._waiting.update(dict.fromkeys(rooms))

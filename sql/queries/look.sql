@@ -5,7 +5,9 @@
 -- rows below the last snapshot, however long some transaction holds vacuum back.
 -- Each event is fetched by its key, whatever the planner believes of the sizes: hence the limits of 1.
 -- Relies on: the lower bound of the row comparison being the only one (a second, weaker one makes the scan begin there).
--- Returns at least one row, with null seq if there is nothing new. A payload comes only while their sum is within the budget.
+-- Returns at least one row, with null seq if there is nothing new. A payload comes only while their sum is within the
+-- budget; and no more events come at once than are within the piece, but always one, so that large ones neither fill the
+-- memory nor hold up the connection. `has_more`: this snapshot has, or may have, events after these.
 --
 -- $1 open_xids: transactions in progress at the last look, as text
 -- $2 open_after: for each, the last seq taken of it (-1: none)
@@ -13,11 +15,12 @@
 -- $4 after_seq: and this seq of it
 -- $5 snapshot: the snapshot that is being paged; null takes a new one
 -- $6 page: most rows to return
--- $7 budget: bytes of payload that may be returned
+-- $7 budget: bytes of payload that there is room for; events beyond it come without
+-- $8 piece: bytes of payload that end a page
 with s as materialized (
   select coalesce($5::text::pg_snapshot, pg_current_snapshot()) as snapshot
 ),
-page as materialized (
+found as materialized (
   select
     f.xid,
     f.seq,
@@ -46,9 +49,16 @@ page as materialized (
      limit $6)
     limit $6
   ) as f
+),
+page as materialized (
+  select *
+  from found
+  where running <= $8::bigint
+    or running = size
 )
 select
   s.snapshot::text as snapshot,
+  (select count(*) from found) = $6 or (select count(*) from found) > (select count(*) from page) as has_more,
   r.version as registry_version,
   extract(epoch from clock_timestamp())::double precision as database_time,
   p.xid::text as xid,

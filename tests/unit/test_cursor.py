@@ -62,7 +62,7 @@ def is_visible(xid: int, snapshot: str) -> bool:
 
 def read(database: Database, cursor: FreshCursor, page: int) -> list[Key]:
     snapshot, keys = database.look(cursor, page)
-    cursor.took(snapshot, keys, page=page)
+    cursor.took(snapshot, keys, has_more=len(keys) >= page)
     return keys
 
 
