@@ -1,7 +1,7 @@
 """What a sink kept of the requests it got, as it writes it down: see `sink.c`."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -50,6 +50,11 @@ def read_receipts(path: Path) -> Iterator[Receipt]:
             status=status,
             reused=bool(reused),
         )
+
+
+def reused_share(receipts: Collection[Receipt]) -> float:
+    """Return the part of these requests that came on a connection that had carried another one before."""
+    return sum(each.reused for each in receipts) / len(receipts)
 
 
 def read_captured(path: Path) -> Iterator[Captured]:

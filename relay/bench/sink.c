@@ -5,8 +5,10 @@
  * Of every request it keeps a record: the event's id, when the first byte came (CLOCK_MONOTONIC), the endpoint, the
  * status. Each so many-th request is captured whole, to be verified afterwards.
  *
- * usage: sink ADDRESSES CAPTURE_FILE CAPTURE_EVERY
- * Says "ready PORT"; then answers commands on stdin, a line each: stats, dump FILE, reset. Ends when stdin does.
+ * usage: sink ADDRESSES CAPTURE_FILE CAPTURE_EVERY [CERTIFICATE]
+ * With a certificate (and its key, in one PEM file) it speaks TLS. Says "ready PORT"; then answers commands on stdin, a
+ * line each: stats; dump FILE; pace MILLISECONDS, after which /ENDPOINT is answered from now on; reset, which forgets
+ * what came and the pace. Ends when stdin does.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -27,6 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sink_tls.h"
+
 enum { FIRST_BUFFER = 4096, LARGEST_REQUEST = 8 << 20, EVENTS = 512, LONGEST_HEAD = 64 << 10 };
 
 struct record {
@@ -46,6 +50,7 @@ struct connection {
     uint64_t first_ns;
     size_t length, capacity;
     char *buffer;
+    struct ssl_st *tls;  /* NULL: in the clear */
     struct connection *next_free;
 };
 
@@ -70,7 +75,9 @@ static struct record *records;
 static size_t record_count, record_capacity;
 static uint32_t *table;
 static size_t table_size;
-static uint64_t distinct, repeated, refused, bad, connections, open_connections;
+static uint64_t distinct, repeated, refused, bad, connections, open_connections, waiting, most_waiting;
+static int64_t pace_ms;
+static int speaks_tls;
 static struct answer *heap;
 static size_t heap_count, heap_capacity;
 static struct connection *free_connections;
@@ -147,6 +154,8 @@ static void forget(void) {
     record_count = 0;
     distinct = repeated = refused = bad = 0;
     connections = open_connections;
+    most_waiting = waiting;
+    pace_ms = 0;
     if (table) memset(table, 0, table_size * sizeof *table);
 }
 
@@ -179,12 +188,18 @@ static struct answer soonest(void) {
 
 /* Connections. */
 
+static void set_waiting(struct connection *connection, int is_waiting) {
+    if (is_waiting && !connection->waiting && ++waiting > most_waiting) most_waiting = waiting;
+    if (!is_waiting && connection->waiting) waiting--;
+    connection->waiting = is_waiting;
+}
+
 static struct connection *new_connection(int fd) {
     struct connection *connection = free_connections;
     if (connection) free_connections = connection->next_free;
     else connection = grown(NULL, sizeof *connection), memset(connection, 0, sizeof *connection);
     connection->fd = fd;
-    connection->waiting = 0;
+    connection->tls = NULL;
     connection->requests = connection->length = 0;
     if (connection->capacity == 0) {
         connection->capacity = FIRST_BUFFER;
@@ -194,7 +209,9 @@ static struct connection *new_connection(int fd) {
 }
 
 static void hang_up(struct connection *connection) {
+    if (connection->tls) tls_end(connection->tls);
     close(connection->fd);
+    set_waiting(connection, 0);
     connection->generation++;
     if (connection->capacity > FIRST_BUFFER) {
         free(connection->buffer);
@@ -212,6 +229,7 @@ static void welcome(struct connection *listener) {
         int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         struct connection *connection = new_connection(fd);
+        if (speaks_tls && (connection->tls = tls_begin(fd)) == NULL) die("TLS");
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
         if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) die("epoll_ctl");
         connections++;
@@ -233,6 +251,7 @@ static int respond(struct connection *connection, int status) {
                           "HTTP/1.1 %d %s\r\nServer: sink\r\nDate: %s\r\nContent-Type: text/plain\r\n"
                           "Content-Length: 3\r\nConnection: keep-alive\r\n\r\nok\n",
                           status, status < 300 ? "OK" : "No", date);
+    if (connection->tls) return tls_send(connection->tls, text, (size_t)length);
     return send(connection->fd, text, (size_t)length, MSG_NOSIGNAL) == length;
 }
 
@@ -260,12 +279,12 @@ static int read_id(const char *text, const char *end, uint8_t id[16]) {
 static void read_path(const char *path, struct request *request) {
     char *rest;
     request->status = 200;
-    request->delay_ms = 0;
+    request->delay_ms = pace_ms;
     request->endpoint = (uint32_t)strtoul(path + 1, &rest, 10);
     if (*rest != '/') return;
     if (strncmp(rest, "/delay/", 7) == 0) request->delay_ms = strtoll(rest + 7, NULL, 10);
     else if (strncmp(rest, "/never", 6) == 0) request->delay_ms = -1;
-    else if (strncmp(rest, "/status/", 8) == 0) request->status = atoi(rest + 8);
+    else if (strncmp(rest, "/status/", 8) == 0) request->delay_ms = 0, request->status = atoi(rest + 8);
 }
 
 static void read_header(const char *line, const char *end, struct request *request) {
@@ -316,7 +335,7 @@ static int answer_request(struct connection *connection, const struct request *r
     if (capture_every && record_count % capture_every == 0) keep_whole(connection, request);
     connection->requests++;
     if (request->delay_ms == 0) return respond(connection, request->status);
-    connection->waiting = 1;
+    set_waiting(connection, 1);
     if (request->delay_ms > 0) {
         uint64_t due = now_ns() + (uint64_t)request->delay_ms * 1000000u;
         later((struct answer){due, connection, connection->generation, request->status});
@@ -349,20 +368,27 @@ static int work_off(struct connection *connection) {
     return 1;
 }
 
-static void serve(struct connection *connection) {
+static ssize_t receive(struct connection *connection) {
     if (connection->length == connection->capacity) {  /* pipelined behind a delayed answer */
         connection->capacity *= 2;
         connection->buffer = grown(connection->buffer, connection->capacity);
     }
-    ssize_t got = recv(connection->fd, connection->buffer + connection->length,
-                       connection->capacity - connection->length, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (got > 0) {
-        if (connection->length == 0) connection->first_ns = now_ns();
-        connection->length += (size_t)got;
-        if (work_off(connection)) return;
-    }
-    hang_up(connection);
+    char *into = connection->buffer + connection->length;
+    size_t room = connection->capacity - connection->length;
+    return connection->tls ? tls_receive(connection->tls, into, room) : recv(connection->fd, into, room, 0);
+}
+
+static void serve(struct connection *connection) {
+    do {
+        ssize_t got = receive(connection);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+        if (got > 0 && connection->length == 0) connection->first_ns = now_ns();
+        if (got > 0) connection->length += (size_t)got;
+        if (got <= 0 || !work_off(connection)) {
+            hang_up(connection);
+            return;
+        }
+    } while (connection->tls && tls_has_more(connection->tls));
 }
 
 static void answer_what_is_due(void) {
@@ -370,7 +396,7 @@ static void answer_what_is_due(void) {
     while (heap_count && heap[0].due_ns <= now) {
         struct answer answer = soonest();
         if (answer.generation != answer.connection->generation) continue;
-        answer.connection->waiting = 0;
+        set_waiting(answer.connection, 0);
         if (!respond(answer.connection, answer.status) || !work_off(answer.connection)) hang_up(answer.connection);
     }
 }
@@ -402,13 +428,15 @@ static void dump(const char *path) {
 static void tell(void) {
     uint64_t first = record_count ? records[0].first_ns : 0, last = record_count ? records[record_count - 1].first_ns : 0;
     say("{\"requests\": %zu, \"distinct\": %lu, \"repeated\": %lu, \"refused\": %lu, \"bad\": %lu, \"connections\": %lu, "
-        "\"open\": %lu, \"first_ns\": %lu, \"last_ns\": %lu}\n",
-        record_count, distinct, repeated, refused, bad, connections, open_connections, first, last);
+        "\"open\": %lu, \"waiting\": %lu, \"most_waiting\": %lu, \"first_ns\": %lu, \"last_ns\": %lu}\n",
+        record_count, distinct, repeated, refused, bad, connections, open_connections, waiting, most_waiting, first,
+        last);
 }
 
 static void obey(char *command) {
     if (strcmp(command, "stats") == 0) tell();
     else if (strncmp(command, "dump ", 5) == 0) dump(command + 5);
+    else if (strncmp(command, "pace ", 5) == 0) pace_ms = strtoll(command + 5, NULL, 10), say("{}\n");
     else if (strcmp(command, "reset") == 0) forget(), say("{}\n");
     else say("{\"error\": \"no such command\"}\n");
 }
@@ -483,8 +511,8 @@ static void start(int addresses) {
 }
 
 int main(int count, char **arguments) {
-    if (count != 4) {
-        fprintf(stderr, "usage: sink ADDRESSES CAPTURE_FILE CAPTURE_EVERY\n");
+    if (count != 4 && count != 5) {
+        fprintf(stderr, "usage: sink ADDRESSES CAPTURE_FILE CAPTURE_EVERY [CERTIFICATE]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -492,6 +520,7 @@ int main(int count, char **arguments) {
     capture = fopen(arguments[2], "wb");
     if (capture == NULL) die(arguments[2]);
     capture_every = strtoull(arguments[3], NULL, 10);
+    if (count == 5) tls_load(arguments[4]), speaks_tls = 1;
     start(atoi(arguments[1]));
     for (;;) {
         struct epoll_event events[EVENTS];

@@ -9,13 +9,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from relay.bench.receipts import Captured, Receipt, read_captured, read_receipts
 
-SOURCE = Path(__file__).with_name("sink.c")
+SOURCES = (Path(__file__).with_name("sink.c"), Path(__file__).with_name("sink_tls.c"))
 PACKAGES = Path(__file__).parents[2]
 CAPTURE_EVERY = 100
 ADDRESSES = 20
@@ -39,6 +40,8 @@ class Counts:
         bad: What was no proper request.
         connections: Opened since the last reset, and those that stood at it.
         open: Connections that stand.
+        waiting: Requests that have come and are not answered yet.
+        most_waiting: The most of them at once since the last reset.
         first_ns: When the first request came, by CLOCK_MONOTONIC.
         last_ns: When the last one came.
     """
@@ -50,6 +53,8 @@ class Counts:
     bad: int
     connections: int
     open: int
+    waiting: int
+    most_waiting: int
     first_ns: int
     last_ns: int
 
@@ -61,6 +66,7 @@ class Sink:
         folder: For what it writes.
         addresses: On how many addresses of the loopback it listens, each a host of its own.
         compiler: The C compiler; None: the Python form.
+        certificate: With its key in one PEM file, for all addresses; None: the sink speaks no TLS.
     """
 
     def __init__(
@@ -69,10 +75,12 @@ class Sink:
         *,
         addresses: int = ADDRESSES,
         compiler: str | None = shutil.which("cc"),
+        certificate: Path | None = None,
     ) -> None:
         self._folder = folder
         self._addresses = addresses
         self._compiler = compiler
+        self._certificate = certificate
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process
         self._commands: asyncio.StreamWriter
@@ -83,6 +91,7 @@ class Sink:
         program = await self._program()
         self._process = await asyncio.create_subprocess_exec(
             *program, str(self._addresses), str(self._capture), str(CAPTURE_EVERY),
+            *([] if self._certificate is None else [str(self._certificate)]),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(PACKAGES)},
@@ -117,14 +126,19 @@ class Sink:
     def url(self, endpoint: int, behaviour: str = "") -> str:
         """Return the URL of an endpoint; `behaviour` is for example "delay/10000", "never" or "status/503"."""
         path = f"{endpoint}/{behaviour}" if behaviour else str(endpoint)
-        return f"http://127.0.0.{endpoint % self._addresses + 1}:{self.port}/{path}"
+        scheme = "http" if self._certificate is None else "https"
+        return f"{scheme}://127.0.0.{endpoint % self._addresses + 1}:{self.port}/{path}"
 
     async def counts(self) -> Counts:
         """Return what it has counted since the last reset."""
         return Counts(**await self._ask("stats"))
 
+    async def pace(self, delay: timedelta) -> None:
+        """Let it answer so late what comes from now on, unless the URL says otherwise."""
+        await self._ask(f"pace {delay // timedelta(milliseconds=1)}")
+
     async def reset(self) -> None:
-        """Let it forget what came."""
+        """Let it forget what came, and answer at once again."""
         await self._ask("reset")
 
     async def receipts(self) -> list[Receipt]:
@@ -145,14 +159,12 @@ class Sink:
     async def _program(self) -> Sequence[str]:
         if self._compiler is None:
             return (sys.executable, "-P", "-m", "relay.bench.sink_python")
-        program = self._folder / "sink"
-        compiling = await asyncio.create_subprocess_exec(
-            self._compiler, "-O2", "-o", str(program), str(SOURCE), stderr=asyncio.subprocess.PIPE
-        )
-        _, complaint = await asyncio.wait_for(compiling.communicate(), LIMIT)
-        if compiling.returncode:
-            raise SinkError(f"{self._compiler} cannot compile {SOURCE}: {complaint.decode()}")
-        return (str(program),)
+        program = str(self._folder / "sink")
+        with_tls = () if self._certificate is None else ("-DWITH_TLS", "-lssl", "-lcrypto")
+        complaint = await _complaint(self._compiler, "-O2", "-o", program, *map(str, SOURCES), *with_tls)
+        if complaint is not None:
+            raise SinkError(f"{self._compiler} cannot compile {SOURCES[0]}: {complaint}")
+        return (program,)
 
     async def _ask(self, command: str) -> dict[str, Any]:
         async with self._turn:
@@ -165,3 +177,17 @@ class Sink:
         if not line:
             raise SinkError(f"the sink ended with status {await self._process.wait()}")
         return line.decode().strip()
+
+
+async def has_openssl(compiler: str) -> bool:
+    """Say whether a sink with TLS can be compiled: OpenSSL's headers are there."""
+    return await _complaint(compiler, "-E", "-include", "openssl/ssl.h", "-x", "c", "/dev/null") is None
+
+
+async def _complaint(compiler: str, *arguments: str) -> str | None:
+    """Run the compiler and return what it complains of; None if it has done what it should."""
+    compiling = await asyncio.create_subprocess_exec(
+        compiler, *arguments, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    _, complaint = await asyncio.wait_for(compiling.communicate(), LIMIT)
+    return complaint.decode() if compiling.returncode else None

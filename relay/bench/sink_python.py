@@ -1,4 +1,4 @@
-"""What `sink.c` does, for machines without a compiler: `python -m relay.bench.sink_python ADDRESSES FILE EVERY`.
+"""What `sink.c` does, for machines without a compiler, with the same arguments.
 
 It takes about three times the CPU, of which the relay gets less.
 """
@@ -8,6 +8,7 @@ import json
 import re
 import resource
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -31,12 +32,15 @@ class Book:
     Args:
         capture: The file for whole requests.
         every: Each so many-th is captured.
+
+    Attributes:
+        pace_ms: After how long is answered what has no delay of its own.
     """
 
     def __init__(self, capture: Path, every: int) -> None:
         self._capture = capture.open("wb")
         self._every = every
-        self.connections = self.open = 0
+        self.connections = self.open = self.waiting = 0
         self.reset()
 
     def reset(self) -> None:
@@ -48,6 +52,8 @@ class Book:
         self._count = self._repeated = self._refused = self.bad = 0
         self._times = (0, 0)
         self.connections = self.open
+        self._most_waiting = self.waiting
+        self.pace_ms = 0
 
     def note(
         self, request: bytes, event_id: bytes, endpoint: int, *, at: int, status: int, reused: bool
@@ -65,6 +71,11 @@ class Book:
         if self._every and self._count % self._every == 0:
             self._capture.write(CAPTURED.pack(len(request), endpoint) + request)
 
+    def wait(self, change: int) -> None:
+        """Write down that a request is answered later or never, or that it waits no more."""
+        self.waiting += change
+        self._most_waiting = max(self._most_waiting, self.waiting)
+
     def stats(self) -> dict[str, int]:
         """Return the counts."""
         return {
@@ -75,6 +86,8 @@ class Book:
             "bad": self.bad,
             "connections": self.connections,
             "open": self.open,
+            "waiting": self.waiting,
+            "most_waiting": self._most_waiting,
             "first_ns": self._times[0],
             "last_ns": self._times[1],
         }
@@ -104,6 +117,7 @@ class Receiver(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         """End."""
         self._book.open -= 1
+        self._set_waiting(is_waiting=False)
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
@@ -142,18 +156,24 @@ class Receiver(asyncio.Protocol):
             reused=self._served > 0,
         )
         self._served += 1
-        if kind in {b"never", b"delay"}:
-            self._is_waiting = True
-        if kind == b"delay":
-            asyncio.get_running_loop().call_later(number / 1000, self._answer_late)
-        elif status:
+        delay = {b"delay": number, None: self._book.pace_ms}.get(kind, 0)
+        if status and not delay:
             self._respond(status)
+            return
+        self._set_waiting(is_waiting=True)
+        if status:
+            asyncio.get_running_loop().call_later(delay / 1000, self._answer_late)
 
     def _answer_late(self) -> None:
-        self._is_waiting = False
+        self._set_waiting(is_waiting=False)
         if not self._transport.is_closing():
             self._respond(200)
             self._work_off()
+
+    def _set_waiting(self, *, is_waiting: bool) -> None:
+        if is_waiting != self._is_waiting:
+            self._is_waiting = is_waiting
+            self._book.wait(1 if is_waiting else -1)
 
     def _respond(self, status: int) -> None:
         self._transport.write(
@@ -194,22 +214,31 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _serve(addresses: int, book: Book) -> None:
+async def _serve(addresses: int, book: Book, tls: ssl.SSLContext | None) -> None:
     loop = asyncio.get_running_loop()
     listeners = _listeners(addresses)
     for each in listeners:
-        await loop.create_server(lambda: Receiver(book), sock=each, backlog=4096)
+        await loop.create_server(lambda: Receiver(book), sock=each, backlog=4096, ssl=tls)
     _say(f"ready {listeners[0].getsockname()[1]}")
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     commands: dict[str, Callable[[str], dict[str, int] | None]] = {
         "stats": lambda _: book.stats(),
         "dump": book.dump,
+        "pace": lambda delay: setattr(book, "pace_ms", int(delay)),
         "reset": lambda _: book.reset(),
     }
     while line := await reader.readline():
         verb, _, argument = line.decode().strip().partition(" ")
         _say(json.dumps(commands[verb](argument) or {}))
+
+
+def _tls(certificates: list[str]) -> ssl.SSLContext | None:
+    if not certificates:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates[0])
+    return context
 
 
 def _say(line: str) -> None:
@@ -219,11 +248,11 @@ def _say(line: str) -> None:
 
 def main() -> None:
     """Run until stdin ends."""
-    addresses, capture, every = sys.argv[1:]
+    addresses, capture, every, *certificates = sys.argv[1:]
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(int(addresses), Book(Path(capture), int(every))))
+        runner.run(_serve(int(addresses), Book(Path(capture), int(every)), _tls(certificates)))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 import asyncio
 import json
 import shutil
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -14,8 +17,11 @@ import pytest
 
 from relay.bench.latency import Latencies
 from relay.bench.load import shape_for
-from relay.bench.sink import Sink, SinkError
+from relay.bench.receipts import reused_share
+from relay.bench.sink import Sink, SinkError, has_openssl
 from relay.bench.usage import children, cpu_of, cpu_of_tree, peak_rss_mb, rss_mb
+from tests.support.certificates import make_certificate
+from tests.support.waiting import eventually
 
 CC = shutil.which("cc")
 BODY = b'{"id": 1}'
@@ -29,6 +35,16 @@ async def sink(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         yield running
 
 
+@pytest.fixture(params=["C", "Python"])
+async def secure_sink(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Sink]:
+    if request.param == "C" and (CC is None or not await has_openssl(CC)):
+        pytest.skip("no C compiler with OpenSSL: apt-get install gcc libc6-dev libssl-dev")
+    certificate = make_certificate(tmp_path, [f"127.0.0.{number}" for number in (1, 2, 3)])
+    compiler = CC if request.param == "C" else None
+    async with Sink(tmp_path, addresses=3, compiler=compiler, certificate=certificate) as running:
+        yield running
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
@@ -39,6 +55,14 @@ async def post(client: aiohttp.ClientSession, url: str, event_id: UUID, body: by
     async with client.post(url, data=body, headers={"X-Webhook-Id": str(event_id)}) as response:
         assert await response.read()
         return response.status
+
+
+async def _have_come(sink: Sink, requests: int) -> bool:
+    return (await sink.counts()).requests == requests
+
+
+async def _has_nobody_waiting(sink: Sink) -> bool:
+    return (await sink.counts()).waiting == 0
 
 
 async def test_the_sink_counts_each_event_once_for_each_endpoint(
@@ -93,6 +117,55 @@ async def test_the_sink_never_answers_where_it_is_told_so(sink: Sink, client: ai
         await asyncio.wait_for(post(client, sink.url(0, "never"), uuid4()), 0.3)
 
     assert (await sink.counts()).refused == 1
+
+
+async def test_the_sink_takes_its_time_when_it_is_told_to(sink: Sink, client: aiohttp.ClientSession) -> None:
+    await sink.pace(timedelta(milliseconds=300))
+    began = time.monotonic()
+    answers = [asyncio.create_task(post(client, sink.url(each), uuid4())) for each in range(20)]
+    await eventually(partial(_have_come, sink, 20), "all are there")
+    during = await sink.counts()
+    await asyncio.gather(*answers)
+    took = time.monotonic() - began
+    await sink.reset()
+    await post(client, sink.url(0), uuid4())
+
+    assert 0.3 <= took < 5
+    assert during.waiting == 20
+    assert time.monotonic() - began - took < 0.3
+    assert (await sink.counts()).most_waiting == 0
+
+
+async def test_who_hangs_up_waits_no_more(sink: Sink, client: aiohttp.ClientSession) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(post(client, sink.url(0, "never"), uuid4()), 0.3)
+    await eventually(partial(_has_nobody_waiting, sink), "the sink has noticed")
+
+    assert (await sink.counts()).most_waiting == 1
+
+
+async def test_the_sink_speaks_tls_on_all_its_addresses(secure_sink: Sink, tmp_path: Path) -> None:
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "receiver.pem"))
+    events = [uuid4() for _ in range(99)]
+    large = b"x" * 300_000
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as client:
+        for number, event_id in enumerate(events):
+            assert await post(client, secure_sink.url(number % 3), event_id) == 200
+        assert await post(client, secure_sink.url(1), uuid4(), large) == 200
+    (captured,) = await secure_sink.captured()
+
+    assert (await secure_sink.counts()).distinct == 100
+    assert captured.body == large
+    assert reused_share(await secure_sink.receipts()) == 0.97
+
+
+async def test_a_sink_with_tls_gets_over_those_who_speak_none(
+    secure_sink: Sink, client: aiohttp.ClientSession
+) -> None:
+    with pytest.raises(aiohttp.ClientError):
+        await post(client, secure_sink.url(0).replace("https", "http"), uuid4())
+
+    assert (await secure_sink.counts()).requests == 0
 
 
 async def test_one_request_in_a_hundred_is_captured_whole(sink: Sink, client: aiohttp.ClientSession) -> None:

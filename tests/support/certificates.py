@@ -1,6 +1,7 @@
-"""A certificate for 127.0.0.1 that nobody but the test trusts."""
+"""A certificate for addresses of the loopback that nobody but the test trusts."""
 
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -11,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def make_certificate(folder: Path) -> Path:
-    """Write a self-signed certificate and its key into one PEM file, and return that."""
+def make_certificate(folder: Path, addresses: Sequence[str] = ("127.0.0.1",)) -> Path:
+    """Write a self-signed certificate and its key into one PEM file, and return that; it is good for a day."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test receiver")])
     now = datetime.now(UTC)
@@ -23,9 +24,10 @@ def make_certificate(folder: Path) -> Path:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(each)) for each in addresses]),
+            critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
