@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from relay.bench.load import Connection, event_type
+from relay.bench.load import Connection, event_types
 from relay.bench.receipts import Receipt
 from relay.bench.scene import Scene
 from relay.bench.stage import OBSERVER
@@ -21,7 +21,7 @@ INSERT = "insert into relay.outbox (id, event_type, payload) values ($1, $2, $3:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latencies:
-    """Milliseconds from just before the COMMIT to the first byte, of all deliveries in order of size."""
+    """Milliseconds that something took, each time, in order of size."""
 
     sorted_ms: tuple[float, ...]
 
@@ -39,6 +39,11 @@ class Latencies:
         """What one in a hundred exceeds."""
         return self.percentile(0.99)
 
+    @property
+    def most(self) -> float:
+        """The longest."""
+        return self.percentile(1.0)
+
 
 def percentile(in_order: Sequence[float], share: float) -> float:
     """Return the value that this share of them does not exceed (nearest rank); NaN if there are none."""
@@ -53,8 +58,12 @@ class Commits:
 
     at: dict[UUID, int] = field(default_factory=dict)
 
+    def since(self, moment_ns: int) -> "Commits":
+        """Return those that were committed from then on."""
+        return Commits(at={event_id: at for event_id, at in self.at.items() if at >= moment_ns})
+
     def latencies(self, receipts: Iterable[Receipt]) -> Latencies:
-        """Return how long each delivery of these events took, the first request of each."""
+        """Return how long each delivery of these events took, from the COMMIT to its first request's first byte."""
         first: dict[tuple[UUID, int], int] = {}
         for each in receipts:
             if each.event_id in self.at:
@@ -63,21 +72,40 @@ class Commits:
         return Latencies(sorted_ms=tuple(sorted(taken)))
 
 
-async def commit_at_random(scene: Scene, *, count: int, rate: float, seed: int = 1) -> Commits:
-    """Commit single events at random gaps, `rate` a second on average; late ones do not move the others.
+async def commit_at_random(
+    scene: Scene, *, count: int, rate: float, types: Sequence[str] = (), seed: int = 1
+) -> Commits:
+    """Commit single events at random gaps; late ones do not move the others.
 
-    Returns when the last one is committed.
+    Args:
+        scene: Where.
+        count: How many.
+        rate: So many a second on average.
+        types: Their types, in turn; all of the scene's if there are none.
+        seed: For the gaps.
+
+    Returns:
+        What was committed, once the last one is.
     """
     dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
     connections = [await asyncpg.connect(scene.dsn, user=OBSERVER) for _ in range(CONNECTIONS)]
     try:
-        return await _commit_all(scene, connections, _moments(dice, count, rate))
+        single = _Single(types=types or event_types(scene.shape), payload=scene.shape.payload)
+        return await _commit_all(connections, single, _moments(dice, count, rate))
     finally:
         for connection in connections:
             await connection.close()
 
 
-async def _commit_all(scene: Scene, connections: Sequence[Connection], moments: Sequence[float]) -> Commits:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Single:
+    types: Sequence[str]
+    payload: int
+
+
+async def _commit_all(
+    connections: Sequence[Connection], single: _Single, moments: Sequence[float]
+) -> Commits:
     commits = Commits()
     due: asyncio.Queue[tuple[int, float] | None] = asyncio.Queue()
     for numbered in (*enumerate(moments), *[None] * len(connections)):
@@ -89,10 +117,10 @@ async def _commit_all(scene: Scene, connections: Sequence[Connection], moments: 
         while (turn := await due.get()) is not None:
             number, moment = turn
             await asyncio.sleep(max(start + moment - time.monotonic(), 0))
-            event_id, payload = uuid4(), _payload(number, scene.shape.payload)
+            event_id, payload = uuid4(), _payload(number, single.payload)
             transaction = connection.transaction()
             await transaction.start()
-            await prepared.fetch(event_id, event_type(number, scene.shape), payload)
+            await prepared.fetch(event_id, single.types[number % len(single.types)], payload)
             commits.at[event_id] = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
             await transaction.commit()
 

@@ -76,12 +76,22 @@ async def add_endpoint(dsn: str, url: str, subscription: str) -> None:
 
 
 async def add_events(connection: Connection, count: int, shape: Shape) -> None:
-    """Commit events in transactions of a thousand, and leave the tables as a quiet database would have them."""
+    """Commit events, and leave the tables as a quiet database would have them."""
+    await commit_events(connection, count, shape)
+    await connection.execute("vacuum (analyze) relay.outbox, relay.fresh")
+    await connection.execute("checkpoint")
+
+
+async def commit_events(connection: Connection, count: int, shape: Shape) -> None:
+    """Commit events in transactions of a thousand."""
     for first in range(0, count, EVENTS_A_TRANSACTION):
         last = min(first + EVENTS_A_TRANSACTION, count) - 1
         await connection.execute(INSERT_EVENTS, first, last, shape.groups, shape.payload)
-    await connection.execute("vacuum (analyze) relay.outbox, relay.fresh")
-    await connection.execute("checkpoint")
+
+
+def event_types(shape: Shape) -> tuple[str, ...]:
+    """Return all types of events."""
+    return tuple(event_type(number, shape) for number in range(shape.groups))
 
 
 def event_type(number: int, shape: Shape) -> str:

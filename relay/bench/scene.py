@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from operator import attrgetter
 from typing import TypeVar
 
 from relay.bench import statements
 from relay.bench.load import Connection, Shape, add_endpoints
+from relay.bench.sink import Counts
 from relay.bench.stage import SUBJECT, Stage
 from relay.bench.usage import Processes
 from relay.demo.daemon import LOOPBACK, Daemon
@@ -150,12 +152,23 @@ class Scene:
         Raises:
             RunFailed: None came for a minute.
         """
+        await self._counted(attrgetter("requests"), requests)
+
+    async def delivered(self, deliveries: int) -> None:
+        """Wait until the sink has taken so many; unlike requests, these do not count what it leaves unanswered.
+
+        Raises:
+            RunFailed: None came for a minute, or the relay ended.
+        """
+        await self.unless_it_ends(self._counted(attrgetter("distinct"), deliveries))
+
+    async def _counted(self, which: Callable[[Counts], int], wanted: int) -> None:
         seen, quiet = -1, 0.0
-        while (got := (await self.stage.sink.counts()).requests) < requests:
+        while (got := which(await self.stage.sink.counts())) < wanted:
             quiet = 0.0 if got != seen else quiet + LOOK_EVERY
             if quiet > STANDSTILL:
                 raise RunFailed(
-                    f"{got} of {requests} requests came, and none for {STANDSTILL:.0f} s;"
+                    f"{got} of {wanted} requests came, and none for {STANDSTILL:.0f} s;"
                     f" the end of the relay's log:\n{self.daemon.tail()}"
                 )
             seen = got

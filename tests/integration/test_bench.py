@@ -15,9 +15,9 @@ from uuid import UUID, uuid4
 import aiohttp
 import pytest
 
-from relay.bench.latency import Latencies
+from relay.bench.latency import Commits, Latencies
 from relay.bench.load import shape_for
-from relay.bench.receipts import reused_share
+from relay.bench.receipts import Receipt, reused_share
 from relay.bench.sink import Sink, SinkError, has_openssl
 from relay.bench.usage import children, cpu_of, cpu_of_tree, peak_rss_mb, rss_mb
 from tests.support.certificates import make_certificate
@@ -236,6 +236,24 @@ def test_percentiles_are_values_that_occurred() -> None:
     latencies = Latencies(sorted_ms=tuple(float(each) for each in range(1, 201)))
 
     assert (latencies.p50, latencies.p99, latencies.percentile(1.0)) == (100.0, 198.0, 200.0)
+
+
+def test_a_latency_counts_from_the_commit_to_the_first_request_of_each_endpoint() -> None:
+    early, late, other = uuid4(), uuid4(), uuid4()
+    commits = Commits(at={early: 1_000_000, late: 5_000_000})
+    receipts = [
+        Receipt(event_id=event_id, first_ns=at * 1_000_000, endpoint=endpoint, status=200, reused=False)
+        for event_id, endpoint, at in (
+            (early, 1, 4),
+            (late, 1, 6),
+            (other, 1, 7),
+            (early, 2, 9),
+            (late, 1, 40),
+        )
+    ]
+
+    assert commits.latencies(receipts).sorted_ms == (1.0, 3.0, 8.0)
+    assert commits.since(5_000_000).latencies(receipts).sorted_ms == (1.0,)
 
 
 def test_a_shape_has_endpoints_enough_for_the_default_cap() -> None:
