@@ -7,7 +7,19 @@ from pathlib import Path
 import uvloop
 
 from relay.bench.stage import set_stage
-from tests.bench.figures import application, full_tables, in_flight, profile, saturation, width
+from tests.bench.figures import (
+    application,
+    full_tables,
+    idle,
+    in_flight,
+    latency,
+    neighbours,
+    profile,
+    saturation,
+    standing,
+    tls,
+    width,
+)
 from tests.bench.harness import Bench, say
 from tests.bench.machine import describe
 from tests.bench.results import load, render, store
@@ -15,7 +27,20 @@ from tests.bench.results import load, render, store
 CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
 FIGURES = {
-    each.NAME: each.measure for each in (saturation, in_flight, full_tables, width, application, profile)
+    each.NAME: each.measure
+    for each in (
+        saturation,
+        in_flight,
+        latency,
+        standing,
+        full_tables,
+        neighbours,
+        width,
+        application,
+        idle,
+        tls,
+        profile,
+    )
 }
 ROUNDS = 5
 
