@@ -158,7 +158,7 @@ async def test_silence_instead_of_a_connection_ends_at_either_time_out(
             answer = await transport.send(post(url, timeout=timeout, connect_timeout=connect_timeout))
 
             assert failure(answer).code == "timeout"
-            assert 0.3 <= time.monotonic() - began < 0.8
+            assert 0.29 <= time.monotonic() - began < 0.8  # a loop counts in whole milliseconds
 
 
 async def test_a_port_where_nobody_listens_is_a_connect_failure() -> None:
