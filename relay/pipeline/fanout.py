@@ -53,7 +53,7 @@ class FanOut:
         asked = time.monotonic()
         cursor = self._cursor  # `start_over` may put another in its place meanwhile, which has to stay new
         # Without a free slot nothing can be leased, and the bodies need not come along.
-        budget = self._desk.slots.free_bytes if self._desk.slots.free else 0
+        budget = self._desk.slots.free_bytes if self._desk.slots.free_for_new else 0
         rows = await self._session.fetch("look", *cursor.arguments(), PAGE, budget)
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)
         self.snapshot = rows[0]["snapshot"]

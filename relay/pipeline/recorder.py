@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from relay.endpoints.health import Standings
 from relay.model import Dead, Failure, Released, Result, Retrying
 from relay.observe.logs import get_logger
 from relay.pipeline.batch import columns
@@ -32,6 +33,7 @@ class Recorder:
         session: The recorder's own connection.
         instance: Who we are, for the fence.
         slots: Get the slot of each recorded claim back.
+        standings: Told of each batch that is recorded.
         outcome_log: Tells people of each.
         note_due: Called with endpoint and delay when a delivery waits for its time.
         backoff: Pauses between tries while the database is away.
@@ -46,6 +48,7 @@ class Recorder:
         session: Session,
         instance: int,
         slots: Slots,
+        standings: Standings,
         outcome_log: OutcomeLog,
         note_due: Callable[[UUID, float], None],
         backoff: Backoff,
@@ -53,6 +56,7 @@ class Recorder:
         self._session = session
         self._instance = instance
         self._slots = slots
+        self._standings = standings
         self._outcome_log = outcome_log
         self._note_due = note_due
         self._backoff = backoff
@@ -114,9 +118,10 @@ class Recorder:
             return [[_without_answer(batch[0], error)]]
         marks = {(row["event_seq"], row["endpoint_id"]): row["what"] for row in rows}
         postponed = [result for result in batch if marks.get(result.claim.key) == "postponed"]
-        for result in batch:
-            if marks.get(result.claim.key) != "postponed":
-                self._settle(result, is_stale=marks.get(result.claim.key) == "stale")
+        settled = [result for result in batch if marks.get(result.claim.key) != "postponed"]
+        for result in settled:
+            self._settle(result, is_stale=marks.get(result.claim.key) == "stale")
+        self._standings.note(settled)
         if postponed:
             self._queue.extend(postponed)
             await asyncio.sleep(LOCKED_PAUSE if len(postponed) == len(batch) else 0)
