@@ -7,7 +7,9 @@ from contextlib import AsyncExitStack
 
 from relay import __version__
 from relay.config import Settings
-from relay.endpoints.defaults import defaults_of
+from relay.endpoints.conditions import ConditionKeeper
+from relay.endpoints.defaults import breaker_rules_of, defaults_of
+from relay.endpoints.health import Standings
 from relay.endpoints.registry import Registry
 from relay.endpoints.rows import EndpointRows
 from relay.http.build import address_policy, make_transport, url_rule
@@ -77,17 +79,19 @@ class Relay:
         )
         self._clock = DatabaseClock()
         self._wake = asyncio.Event()
+        self._due = DueTimes(changed=self._wake)
+        self._standings = Standings(rules=breaker_rules_of(settings), note_due=self._due.note)
         self._slots = Slots(
             total=settings.delivery.max_in_flight,
             total_bytes=settings.delivery.max_in_flight_bytes,
             freed=self._wake,
+            standings=self._standings,
         )
-        self._due = DueTimes(changed=self._wake)
         self._outcome_log = OutcomeLog(sample_success=settings.log.sample_success)
         self._rows = EndpointRows(
             defaults=defaults_of(settings), secrets=SecretBox(), refuse_url=url_rule(settings.security)
         )
-        self._registry = Registry(self._rows)
+        self._registry = Registry(self._rows, self._standings)
         self._guard = GuardedSocketFactory(address_policy(settings.security))
         self._sender: Sender | None = None
 
@@ -112,6 +116,7 @@ class Relay:
         self._settings = settings
         self._vitals.has_reloaded = True
         self._outcome_log.sample_success = settings.log.sample_success
+        self._standings.change(breaker_rules_of(settings))
         self._guard.policy = address_policy(settings.security)
         self._rows.change(defaults=defaults_of(settings), refuse_url=url_rule(settings.security))
         if self._sender is not None:
@@ -138,6 +143,7 @@ class Relay:
             session=self._sessions.record,
             instance=self._instance.id,
             slots=self._slots,
+            standings=self._standings,
             outcome_log=self._outcome_log,
             note_due=self._due.note,
             tally=self._vitals.tally,
@@ -150,6 +156,7 @@ class Relay:
         desk = Desk(
             instance=self._instance.id,
             registry=self._registry,
+            standings=self._standings,
             slots=self._slots,
             dispatcher=self._dispatcher,
             clock=self._clock,
@@ -185,6 +192,9 @@ class Relay:
             wake=self._wake,
             backoff=self._backoff("housekeeping"),
         )
+        self._conditions = ConditionKeeper(
+            standings=self._standings, session=self._sessions.admin, backoff=self._backoff("conditions")
+        )
 
     async def _serve_health(self, stack: AsyncExitStack) -> None:
         address = self._settings.metrics.listen
@@ -211,6 +221,7 @@ class Relay:
                 background.create_task(systemd.keep_watchdog(systemd.watchdog_interval()), name="watchdog"),
                 background.create_task(self._vitals.loop_lag.watch(), name="loop lag"),
                 background.create_task(self._keeping.run(), name="housekeeping"),
+                background.create_task(self._conditions.run(), name="endpoint conditions"),
                 background.create_task(self._say_ready(), name="ready"),
             ]
             if self._until_idle:
@@ -283,6 +294,8 @@ class Relay:
         """Trust nothing that was in memory: another relay may have worked on the database meanwhile."""
         self._fanout.start_over()
         self._rest.forget()
+        self._standings.distrust()
+        self._registry.version = 0  # read again with the breakers
         self._keeping.survey_soon()
         self._listener.woken.set()
 

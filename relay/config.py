@@ -46,6 +46,7 @@ _ORDERED = (  # the first must not exceed the second
     ("delivery.max_payload_bytes", "delivery.max_in_flight_bytes"),
     ("retry.base", "retry.max_delay"),
     ("retry.base", "retry.max_age"),
+    ("breaker.open_for", "breaker.max_open_for"),
 )
 
 
@@ -84,6 +85,17 @@ class Retry(_Section):
     max_age: PositiveDuration = timedelta(hours=72)
     jitter: Ratio = 0.2
     schedule: Durations = ()
+
+
+class Breaker(_Section):
+    """`[breaker]`: when an endpoint that fails is left alone, and for how long."""
+
+    enabled: bool = True
+    failure_ratio: Ratio = 0.7
+    min_attempts: Count = 10
+    window: PositiveDuration = timedelta(minutes=5)
+    open_for: PositiveDuration = timedelta(seconds=30)
+    max_open_for: PositiveDuration = timedelta(minutes=10)
 
 
 class Security(_Section):
@@ -125,6 +137,7 @@ class Settings(_Section):
     database: Database = Database()
     delivery: Delivery = Delivery()
     retry: Retry = Retry()
+    breaker: Breaker = Breaker()
     security: Security = Security()
     metrics: Metrics = Metrics()
     log: Log = Log()

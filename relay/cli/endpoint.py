@@ -134,7 +134,10 @@ def pause(access: Access, endpoint_id: UUID, output: OutputFormat) -> None:
 def resume(
     access: Access, endpoint_id: UUID, output: OutputFormat, *, discard_waiting: bool, yes: bool
 ) -> None:
-    """Send to a paused or disabled endpoint again; what waited is sent with a new retry window."""
+    """Send to a paused or disabled endpoint again, with a new retry window for what waited.
+
+    One that is left alone because it failed is tried again at once.
+    """
     if discard_waiting:
         confirm(f"Give up everything that waits for endpoint {endpoint_id}?", yes=yes)
         given_up = access.run(lambda session: _discard_held(session, endpoint_id, access.actor))

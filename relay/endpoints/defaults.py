@@ -1,6 +1,7 @@
-"""What endpoints have where their row says nothing, from the settings."""
+"""What holds for all endpoints, from the settings: defaults, and the rules of the breakers."""
 
 from relay.config import Settings
+from relay.endpoints.breaker import BreakerRules
 from relay.endpoints.rows import Defaults
 from relay.model import Schedule
 
@@ -20,4 +21,17 @@ def defaults_of(settings: Settings) -> Defaults:
         timeout=settings.delivery.timeout.total_seconds(),
         max_in_flight=settings.delivery.max_in_flight_per_endpoint,
         schedule=schedule,
+    )
+
+
+def breaker_rules_of(settings: Settings) -> BreakerRules:
+    """Return when breakers open by these settings."""
+    breaker = settings.breaker
+    return BreakerRules(
+        enabled=breaker.enabled,
+        failure_ratio=breaker.failure_ratio,
+        min_attempts=breaker.min_attempts,
+        window=breaker.window.total_seconds(),
+        open_for=breaker.open_for.total_seconds(),
+        max_open_for=breaker.max_open_for.total_seconds(),
     )

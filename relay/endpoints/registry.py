@@ -1,12 +1,13 @@
 """The endpoints in memory: a cache of the database that is never older than the events it is asked about."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from uuid import UUID
 
 from relay.endpoints.endpoint import Endpoint
-from relay.endpoints.rows import EndpointRows
+from relay.endpoints.health import Standings
+from relay.endpoints.rows import Changes, EndpointRows
 from relay.store.session import Session
 
 
@@ -52,13 +53,18 @@ def patterns_of(event_type: str) -> tuple[str, ...]:
 class Registry:
     """What is known of the endpoints; refreshed before any event is fanned out that came after a change.
 
+    Args:
+        rows: Reads them.
+        standings: Told of what somebody changed.
+
     Attributes:
         version: Of the database's registry, as far as it was read.
         longest_timeout: Seconds that an attempt may take at most, over all endpoints.
     """
 
-    def __init__(self, rows: EndpointRows) -> None:
+    def __init__(self, rows: EndpointRows, standings: Standings) -> None:
         self._rows = rows
+        self._standings = standings
         self._endpoints: dict[UUID, Endpoint] = {}
         self._subscriptions = _Subscriptions()
         self.version = 0
@@ -96,6 +102,7 @@ class Registry:
             DatabaseAway: As of any statement. What was known stays.
         """
         changes = await self._rows.read(session, known=self.version)
+        before = dict(self._endpoints)
         if changes.is_whole:
             changed = frozenset(self._endpoints) | frozenset(e.id for e in changes.endpoints)
             self._endpoints, self._subscriptions = {}, _Subscriptions()
@@ -104,7 +111,21 @@ class Registry:
         self._forget(changed)
         self._learn(changes.endpoints)
         self.version = changes.version
+        self._tell_standings(changes, changed, before)
         return changed
+
+    def _tell_standings(
+        self, changes: Changes, changed: frozenset[UUID], before: Mapping[UUID, Endpoint]
+    ) -> None:
+        """What was learnt of an endpoint ends with its URL; its breaker with any change to it alone."""
+        now = self._endpoints
+        self._standings.forget(
+            each for each in changed & before.keys() if each not in now or now[each].url != before[each].url
+        )
+        if changes.is_whole:
+            self._standings.restore(changes.open_for)
+        else:
+            self._standings.reset(changed)
 
     def _forget(self, ids: Iterable[UUID]) -> None:
         for endpoint_id in ids:

@@ -1,6 +1,6 @@
 """Rows of the registry turned into endpoints."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -40,12 +40,14 @@ class Changes:
 
     Attributes:
         is_whole: These are all endpoints, not only the changed ones.
+        open_for: Seconds more for each whose breaker is open, as it is written down; read only with the whole.
     """
 
     version: int
     is_whole: bool
     endpoints: tuple[Endpoint, ...]
     removed: tuple[UUID, ...]
+    open_for: Mapping[UUID, float]
 
 
 class EndpointRows:
@@ -76,12 +78,14 @@ class EndpointRows:
         since = 0 if head["reload_from"] > known else known
         pauses = {row["tenant"] for row in await session.fetch("registry_pauses")}
         present = await session.fetch("registry_load", since)
+        conditions = await session.fetch("registry_conditions") if since == 0 else []
         return Changes(
             # What changed after the first of these statements is read again with the next look.
             version=head["version"],
             is_whole=since == 0,
             endpoints=tuple(self._endpoints(present, pauses)),
             removed=tuple(row["id"] for row in present if row["removed"]),
+            open_for={row["endpoint_id"]: row["seconds"] for row in conditions},
         )
 
     def _endpoints(self, rows: list[asyncpg.Record], pauses: set[str | None]) -> Iterator[Endpoint]:

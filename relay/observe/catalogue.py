@@ -30,6 +30,7 @@ KEYS: dict[str, str] = {
     "logger": "the name of the library's logger",
     "message": "what the library said",
     "needs_restart": "the changed keys that a restart alone applies",
+    "open_for_s": "for how long the endpoint is left alone, in seconds",
     "part": "the part of Relay that it happened in",
     "pid": "the process id",
     "port": "the TCP port",
@@ -181,6 +182,18 @@ CATALOGUE: tuple[LogEvent, ...] = (
         "warning",
         "Relay stopped sending to an endpoint until a person resumes it.",
         ("endpoint_id", "url", "reason"),
+    ),
+    LogEvent(
+        "endpoint.breaker_opened",
+        "warning",
+        "Too many attempts at an endpoint failed, or a probe did: it gets nothing for a while, then one probe.",
+        ("endpoint_id", "open_for_s"),
+    ),
+    LogEvent(
+        "endpoint.recovered",
+        "info",
+        "A probe went well: the endpoint gets its deliveries again.",
+        ("endpoint_id", "waited_ms"),
     ),
     LogEvent(
         "claim.lost",

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from relay.endpoints.health import Standings
 from relay.endpoints.registry import Registry
 from relay.observe.tally import Tally
 from relay.pipeline.dispatcher import Dispatcher
@@ -18,6 +19,7 @@ class Desk:
     Attributes:
         instance: Who we are.
         registry: Knows the endpoints.
+        standings: Tell which endpoints are left alone.
         slots: Tell how much may be taken.
         dispatcher: Gets the claims.
         clock: The database's.
@@ -30,6 +32,7 @@ class Desk:
 
     instance: int
     registry: Registry
+    standings: Standings
     slots: Slots
     dispatcher: Dispatcher
     clock: DatabaseClock

@@ -59,7 +59,7 @@ class FanOut:
         asked = time.monotonic()
         cursor = self._cursor  # `start_over` may put another in its place meanwhile, which has to stay new
         # Without a free slot nothing can be leased, and the bodies need not come along.
-        budget = self._desk.slots.free_bytes if self._desk.slots.free else 0
+        budget = self._desk.slots.free_bytes if self._desk.slots.free_for_new else 0
         piece = PIECE if budget else NO_LIMIT
         rows = await self._session.fetch("look", *cursor.arguments(), self._page(), budget, piece)
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)
@@ -79,7 +79,7 @@ class FanOut:
 
         What is only written down costs a claim of its own later.
         """
-        free = self._desk.slots.free
+        free = self._desk.slots.free_for_new
         return max(min(int(free / self._width), MOST_A_PAGE), LEAST_A_PAGE) if free else MOST_A_PAGE
 
     async def _fan_out(self, rows: list[asyncpg.Record]) -> None:

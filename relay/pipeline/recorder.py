@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from relay.endpoints.health import Standings
 from relay.model import Dead, Failure, Released, Result, Retrying
 from relay.observe.logs import get_logger
 from relay.observe.tally import Tally
@@ -35,6 +36,7 @@ class Recorder:
         session: The recorder's own connection.
         instance: Who we are, for the fence.
         slots: Get the slot of each recorded claim back.
+        standings: Told of each batch that is recorded.
         outcome_log: Tells people of each.
         note_due: Called with endpoint and delay when a delivery waits for its time.
         tally: Counts what is committed.
@@ -50,6 +52,7 @@ class Recorder:
         session: Session,
         instance: int,
         slots: Slots,
+        standings: Standings,
         outcome_log: OutcomeLog,
         note_due: Callable[[UUID, float], None],
         tally: Tally,
@@ -58,6 +61,7 @@ class Recorder:
         self._session = session
         self._instance = instance
         self._slots = slots
+        self._standings = standings
         self._outcome_log = outcome_log
         self._note_due = note_due
         self._tally = tally
@@ -138,6 +142,7 @@ class Recorder:
         """The outcomes are committed: tell people, tell the scheduler, and give the slots back."""
         self._outcome_log.write(results, stale)
         self._tally.batch(results, stale)
+        self._standings.note(results)
         for result in results:
             key = result.claim.key
             self._slots.give_back(key)

@@ -77,7 +77,7 @@ class FanOutRound:
         While all slots are taken, events are better left where they are for a moment: what is leased at once costs half
         of what is written down first and claimed later.
         """
-        if self.first_look.is_set() and not self._slots.free:
+        if self.first_look.is_set() and not self._slots.free_for_new:
             await self._slots.wait_for_some(LONGEST_WAIT)
         started = time.monotonic()
         found = await self._fanout.step()

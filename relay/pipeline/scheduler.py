@@ -53,8 +53,8 @@ class Scheduler:
                 await self._release_strays()
             self._waiting.update(dict.fromkeys(self._desk.due.take_due()))
             rooms, unknown = self._rooms()
+            has_claimed = bool(rooms) and await self._claim(rooms)
             has_ended = bool(unknown) and await self._end_unknown(unknown)
-            has_claimed = bool(rooms) and self._desk.slots.has_bytes and await self._claim(rooms)
             return has_ended or has_claimed
 
     async def survey(self, session: Session) -> None:
@@ -70,27 +70,38 @@ class Scheduler:
             self._desk.due.note(row["endpoint_id"], row["due_in"])
 
     def _rooms(self) -> tuple[dict[UUID, int], list[UUID]]:
-        """Return how many deliveries to claim for which endpoint with due work, and which are not in the registry."""
-        rooms: dict[UUID, int] = {}
-        left = min(self._desk.slots.free, MOST_A_CLAIM)
+        """Reserve slots for endpoints with due work.
+
+        Returns:
+            How many for which endpoint, and the endpoints that are not in the registry.
+        """
+        slots, rooms = self._desk.slots, dict[UUID, int]()
+        left = MOST_A_CLAIM if slots.has_bytes else 0
+        slots.due_waits = False
         unknown: list[UUID] = []
         for endpoint_id in tuple(self._waiting):
-            if left <= 0:
-                break  # the others come with the next claim
             endpoint = self._desk.registry.get(endpoint_id)
             if endpoint is None:
                 unknown.append(endpoint_id)
             elif endpoint.hold is not None:
                 del self._waiting[endpoint_id]  # its resumption is noted as due
-            elif room := min(self._desk.slots.room(endpoint), left):
+            elif seconds := self._desk.standings.blocked_for(endpoint_id):
+                del self._waiting[endpoint_id]
+                self._desk.due.note(endpoint_id, seconds)
+            elif own := slots.own_room(endpoint):
+                slots.due_waits = not slots.free_for_due
+                room = min(own, slots.free_for_due, left)
+                if not room:
+                    break  # it and the others come with the next claim
+                slots.reserve(endpoint_id, room)
                 rooms[endpoint_id] = room
                 left -= room
         return rooms, unknown
 
     async def _claim(self, rooms: dict[UUID, int]) -> bool:
+        """Claim for these endpoints, whose slots are reserved; returns whether it is worth to ask again at once."""
         asked = time.monotonic()
         lease = self._desk.claim_seconds
-        self._desk.slots.reserve(rooms)
         for endpoint_id in rooms:
             del self._waiting[endpoint_id]
         try:
@@ -116,7 +127,8 @@ class Scheduler:
     def _take(self, rows: Sequence[asyncpg.Record]) -> list[Claim]:
         claims = [claim_of(row) for row in rows if row["event_seq"] is not None]
         # In hand already: its lease ran out before its outcome could be recorded. One of them is enough.
-        return [claim for claim in claims if self._desk.slots.take(claim.key, claim.size)]
+        take = self._desk.slots.take
+        return [claim for claim in claims if take(claim.key, claim.size, is_retry=claim.attempts > 0)]
 
     def _look_ahead(
         self, rows: Sequence[asyncpg.Record], rooms: dict[UUID, int], claimed: Counter[UUID]

@@ -2,46 +2,73 @@
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import Mapping
 from uuid import UUID
 
 from relay.endpoints.endpoint import Endpoint
+from relay.endpoints.health import Standings
+from relay.endpoints.limits import quarter
 
 Key = tuple[int, UUID]
 
 
 class Slots:
-    """Counts what is in hand, in all and by endpoint, in deliveries and in bytes.
+    """Counts what is in hand, in all and by endpoint, in deliveries and in bytes; three shares keep it fair.
 
     A slot is taken before the statement that claims, and given back when the outcome is committed. What is in hand is
     also the answer to "which leases of ours are strays".
+
+    Endpoints that are not proven have at most a quarter of the slots together, so that silent ones cannot hold all of
+    them for a whole time-out. Retries never have the last quarter, which is for first attempts; and new events leave a
+    quarter to what is due, while it waits for slots.
 
     Args:
         total: Most claims in hand.
         total_bytes: Most bytes of payload in hand.
         freed: Set whenever a slot was given back.
+        standings: Tell how much each endpoint may have.
+
+    Attributes:
+        due_waits: Deliveries are due, of endpoints that have room, and wait for slots.
     """
 
-    def __init__(self, *, total: int, total_bytes: int, freed: asyncio.Event) -> None:
+    def __init__(self, *, total: int, total_bytes: int, freed: asyncio.Event, standings: Standings) -> None:
         self._total = total
         self._total_bytes = total_bytes
         self._freed = freed
         self._has_free = asyncio.Event()
+        self._standings = standings
+        self._share = quarter(total)
+        self._most_unproven = max(self._share, 1)
         self._bytes = 0
-        self._in_hand: dict[Key, int] = {}
-        self._used: Counter[UUID] = Counter()
+        self._first: dict[Key, int] = {}
+        self._retries: dict[Key, int] = {}
         self._reserved = 0
+        self.due_waits = False
 
     @property
     def in_hand(self) -> int:
         """How many claims this process holds."""
-        return len(self._in_hand)
+        return len(self._first) + len(self._retries)
 
     @property
     def free(self) -> int:
         """How many more it may hold."""
-        return max(self._total - len(self._in_hand) - self._reserved, 0)
+        return max(self._total - self.in_hand - self._reserved, 0)
+
+    @property
+    def free_for_new(self) -> int:
+        """How many more it may hold of events that are fanned out now."""
+        free = self._total - len(self._first) - len(self._retries) - self._reserved
+        if self.due_waits:
+            free -= max(self._share - len(self._retries) - self._reserved, 0)
+        return max(0, free)
+
+    @property
+    def free_for_due(self) -> int:
+        """How many more it may hold of what is due, which may be retries all of it."""
+        most_retries = self._total - self._share - len(self._retries) - self._reserved
+        return max(min(self.free, most_retries), 0)
 
     @property
     def free_bytes(self) -> int:
@@ -51,11 +78,11 @@ class Slots:
     @property
     def has_bytes(self) -> bool:
         """Whether there is room for any payload: there always is when nothing is in hand."""
-        return self.free_bytes > 0 or not self._in_hand
+        return self.free_bytes > 0 or not self.in_hand
 
     def has_room_for(self, size: int) -> bool:
         """Say whether `size` more bytes of payload may be held; one delivery always may."""
-        return size <= self.free_bytes or not self._in_hand
+        return size <= self.free_bytes or not self.in_hand
 
     async def wait_for_some(self, limit: float) -> None:
         """Wait until slots were given back, but at most `limit` seconds."""
@@ -66,57 +93,54 @@ class Slots:
 
     def keys(self) -> list[Key]:
         """Return the deliveries in hand."""
-        return list(self._in_hand)
+        return [*self._first, *self._retries]
 
     def room(self, endpoint: Endpoint) -> int:
-        """Return how many more deliveries may be taken for this endpoint."""
-        return max(min(endpoint.max_in_flight - self._used[endpoint.id], self.free), 0)
+        """Return how many deliveries of new events may be taken for this endpoint."""
+        return min(self.own_room(endpoint), self.free_for_new)
 
-    def reserve(self, rooms: Mapping[UUID, int]) -> None:
-        """Keep so many slots of each endpoint while a claim is under way whose deliveries are not known yet."""
-        self._used.update(rooms)
-        self._reserved += sum(rooms.values())
+    def own_room(self, endpoint: Endpoint) -> int:
+        """Return how many more deliveries this endpoint may have, if there are slots."""
+        standing = self._standings.of(endpoint.id)
+        room = min(standing.allowed, endpoint.max_in_flight) - standing.in_hand
+        if not standing.is_proven:
+            room = min(room, self._unproven_room(standing.in_hand))
+        return max(0, room)
+
+    def _unproven_room(self, in_hand: int) -> int:
+        """Return what is left of the part of the unproven; the last half of it is for one delivery of each."""
+        left = self._most_unproven - self._standings.unproven_in_hand
+        return left if left > self._most_unproven // 2 else min(left, 1 - in_hand)
+
+    def reserve(self, endpoint_id: UUID, count: int) -> None:
+        """Keep so many slots of an endpoint while a claim is under way whose deliveries are not known yet."""
+        self._standings.hold(endpoint_id, count)
+        self._reserved += count
 
     def unreserve(self, rooms: Mapping[UUID, int]) -> None:
         """Let go of what was reserved."""
-        self._reserved -= sum(rooms.values())
         for endpoint_id, count in rooms.items():
-            self._let_go(endpoint_id, count)
+            self._standings.let_go(endpoint_id, count)
+            self._reserved -= count
 
-    def take(self, key: Key, size: int) -> bool:
+    def take(self, key: Key, size: int, *, is_retry: bool = False) -> bool:
         """Take a slot for a delivery of `size` bytes; False if it is in hand already."""
-        if key in self._in_hand:
+        if key in self._first or key in self._retries:
             return False
-        self._in_hand[key] = size
+        (self._retries if is_retry else self._first)[key] = size
         self._bytes += size
-        self._used[key[1]] += 1
+        self._standings.hold(key[1], 1)
         return True
 
     def take_for(self, endpoint: Endpoint, seq: int, size: int) -> bool:
-        """Take a slot for a delivery of `size` bytes if there is room for it, in all and for its endpoint."""
-        used = self._used[endpoint.id]
-        if (
-            used >= endpoint.max_in_flight
-            or len(self._in_hand) + self._reserved >= self._total
-            or (self._bytes + size > self._total_bytes and self._in_hand)
-        ):
+        """Take a slot for a delivery of a new event, if there is room for its bytes, in all and for its endpoint."""
+        if self.free_for_new <= 0 or self.own_room(endpoint) <= 0 or not self.has_room_for(size):
             return False
-        key = (seq, endpoint.id)
-        if key in self._in_hand:
-            return False
-        self._in_hand[key] = size
-        self._bytes += size
-        self._used[endpoint.id] = used + 1
-        return True
+        return self.take((seq, endpoint.id), size)
 
     def give_back(self, key: Key) -> None:
         """Give the slot of a delivery back."""
-        self._bytes -= self._in_hand.pop(key)
-        self._let_go(key[1], 1)
+        self._bytes -= self._first.pop(key) if key in self._first else self._retries.pop(key)
+        self._standings.let_go(key[1], 1)
         self._freed.set()
         self._has_free.set()
-
-    def _let_go(self, endpoint_id: UUID, count: int) -> None:
-        self._used[endpoint_id] -= count
-        if self._used[endpoint_id] <= 0:
-            del self._used[endpoint_id]

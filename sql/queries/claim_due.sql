@@ -1,7 +1,8 @@
 -- Claim what is due, for the endpoints that have room, and tell when each of them is due next.
 --
 -- Endpoint first: with a global order by next_attempt_at a million due rows of one dead endpoint would be walked by
--- every claim. Each event is fetched by its key, whatever the planner believes of the sizes: hence the limits of 1.
+-- every claim. What is claimed is fetched by its place and each event by its key, whatever the planner believes of the
+-- sizes: hence the array and the limits of 1.
 -- Returns a row per claimed delivery, and one with null event_seq for each endpoint: how many were found
 -- (more than were claimed, if the budget cut them; as many as there was room, if there may be more), whether others are
 -- due that somebody holds locked, and when the next is due. `taken` counts the claims since the last recorded one, this one left out: claims lost with their process.
@@ -17,10 +18,10 @@ with room as materialized (
   from unnest($1::uuid[], $2::integer[]) as r(endpoint_id, room)
 ),
 found as materialized (
-  select d.event_seq, d.endpoint_id, d.size, d.next_attempt_at
+  select d.*
   from room
   cross join lateral (
-    select event_seq, endpoint_id, size, next_attempt_at
+    select ctid as place, event_seq, endpoint_id, size, next_attempt_at
     from relay.delivery
     where endpoint_id = room.endpoint_id
       and next_attempt_at <= now()
@@ -30,7 +31,7 @@ found as materialized (
   ) as d
 ),
 afforded as materialized (
-  select event_seq, endpoint_id
+  select place
   from (
     select *, sum(size) over (order by size, next_attempt_at, event_seq, endpoint_id rows unbounded preceding) as running
     from found
@@ -44,9 +45,7 @@ claimed as (
     claim = d.claim + 1,
     claimed_by = $3::bigint,
     next_attempt_at = now() + $4::double precision * interval '1 second'
-  from afforded a
-  where d.event_seq = a.event_seq
-    and d.endpoint_id = a.endpoint_id
+  where d.ctid = any(array(select place from afforded))
   returning d.*
 )
 select
@@ -111,6 +110,7 @@ cross join lateral (
     where endpoint_id = room.endpoint_id
       and next_attempt_at <= now()
       and seen.found < room.room
+    order by next_attempt_at
     limit room.room
   ) as d
 ) as due

@@ -5,13 +5,17 @@ from uuid import UUID
 import pytest
 
 from tests.support.application import Application
+from tests.support.daemon import Sections
 from tests.support.receiver import Receiver, Reply
 from tests.support.world import World
 
 MARKS = [0, 5, 30, 155, 780, 3905, 19530, 62730, 105930, 149130, 192330, 235530, 259200]
 """Seconds after the first attempt at which the default schedule makes each."""
 SCALE = 1e-4
-SMALL = {"retry": {"base": "500us", "max_delay": "4.32s", "max_age": "25.92s", "jitter": 0.0}}
+SMALL: Sections = {
+    "retry": {"base": "500us", "max_delay": "4.32s", "max_age": "25.92s", "jitter": 0.0},
+    "breaker": {"window": "30ms"},
+}
 """The default schedule on that scale."""
 
 
@@ -82,7 +86,8 @@ async def test_retries_of_many_do_not_keep_new_events_waiting(world: World) -> N
         await world.application.add_endpoint(broken.url(), event_types=["broken"])
         await world.application.add_endpoint(world.receiver.url(), event_types=["healthy"])
         await world.application.insert_all(["{}"] * 300, event_type="broken")
-        daemon = await world.start({"retry": {"base": "20ms", "factor": 1.0, "max_age": "1h"}})
+        retry = {"base": "20ms", "factor": 1.0, "max_age": "1h"}
+        daemon = await world.start({"retry": retry, "breaker": {"enabled": False}})
         await broken.wait_for_requests(600)
 
         healthy = await world.application.insert_all(["{}"] * 50, event_type="healthy")

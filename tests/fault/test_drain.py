@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.checker import check_everything
 from tests.support.receiver import SILENCE, Reply
-from tests.support.world import World
+from tests.support.world import PROOF, World
 
 pytestmark = pytest.mark.fault
 
@@ -21,9 +21,10 @@ MANY = {"delivery": {"max_in_flight": OPEN + 100, "max_in_flight_per_endpoint": 
 
 async def test_a_drain_waits_for_answers_and_nothing_is_sent_twice(world: World) -> None:
     receiver, application = world.receiver, world.application
-    receiver.hold()
     await application.add_endpoint(receiver.url())
     daemon = await world.start(MANY)
+    await world.prove(daemon)
+    receiver.hold()
     await application.insert_all(['{"id": 1}'] * (OPEN + 200))
     await receiver.wait_for_open(OPEN)
 
@@ -33,7 +34,7 @@ async def test_a_drain_waits_for_answers_and_nothing_is_sent_twice(world: World)
     assert await daemon.wait(HELD_FOR + MARGIN) == 0
 
     taken = len(receiver.receipts)
-    assert taken == OPEN
+    assert taken == PROOF + OPEN
     assert {receipt.status for receipt in receiver.receipts} == {200}
     assert await application.fetchval("select count(*) from relay.attempt") == taken
     assert daemon.logged("relay.stopped", unfinished=0)
@@ -44,9 +45,10 @@ async def test_a_drain_waits_for_answers_and_nothing_is_sent_twice(world: World)
 
 async def test_a_drain_that_runs_out_of_time_leaves_its_deliveries_due_at_once(world: World) -> None:
     receiver, application = world.receiver, world.application
-    receiver.respond = lambda _: SILENCE
     await application.add_endpoint(receiver.url())
     daemon = await world.start({"delivery": {"drain": "1s"}})
+    await world.prove(daemon)
+    receiver.respond = lambda _: SILENCE
     await application.insert_all(['{"id": 1}'] * 20)
     await receiver.wait_for_open(20)
 

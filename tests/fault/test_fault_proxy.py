@@ -13,7 +13,7 @@ from tests.fault.load import steady_load
 from tests.fault.proxy import Link, Proxy, Way, proxy_to
 from tests.support.checker import check_everything
 from tests.support.receiver import Reply
-from tests.support.world import World
+from tests.support.world import PROOF, World
 
 pytestmark = pytest.mark.fault
 
@@ -72,9 +72,10 @@ async def test_outcomes_that_cannot_be_written_are_kept_and_written_after(
     world: World, proxy: Proxy, ways: Way, seconds: float
 ) -> None:
     receiver, application = world.receiver, world.application
-    receiver.hold()
     await application.add_endpoint(receiver.url())
     daemon = await world.start(dsn=through(proxy, world))
+    await world.prove(daemon)
+    receiver.hold()
     await application.insert_all(['{"id": 1}'] * 50)
     await receiver.wait_for_open(50)
 
@@ -85,7 +86,7 @@ async def test_outcomes_that_cannot_be_written_are_kept_and_written_after(
     await asyncio.sleep(seconds)
     proxy.pass_on()
 
-    await receiver.wait_for_requests(100, limit=RESUMED_WITHIN + 5)
+    await receiver.wait_for_requests(PROOF + 100, limit=RESUMED_WITHIN + 5)
     await application.wait_until(ALL_ENDED, limit=90)
     assert daemon.exit_code is None
     (await check_everything(application, receiver)).assert_right()

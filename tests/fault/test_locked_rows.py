@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.application import Application, insert_events
 from tests.support.checker import check_everything
-from tests.support.world import World
+from tests.support.world import PROOF, World
 
 pytestmark = pytest.mark.fault
 
@@ -19,9 +19,10 @@ async def test_a_delivery_that_an_application_holds_locked_is_recorded_when_it_i
     world: World,
 ) -> None:
     receiver, application = world.receiver, world.application
-    receiver.hold()
     await application.add_endpoint(receiver.url())
     daemon = await world.start()
+    await world.prove(daemon)
+    receiver.hold()
     locked = await application.insert()
     await application.insert_all(['{"id": 1}'] * 60)
     await receiver.wait_for_open(61)
@@ -35,9 +36,9 @@ async def test_a_delivery_that_an_application_holds_locked_is_recorded_when_it_i
                 locked,
             )
             receiver.release()
-            await daemon.wait_for_log("delivery.delivered", count=60)
+            await daemon.wait_for_log("delivery.delivered", count=PROOF + 60)
             await application.insert_all(['{"id": 2}'] * 60)
-            await daemon.wait_for_log("delivery.delivered", count=120)
+            await daemon.wait_for_log("delivery.delivered", count=PROOF + 120)
             await asyncio.sleep(HELD_FOR)
             assert await application.fetchval(LEFT) == 1
             assert not daemon.logged("delivery.delivered", event_id=locked)

@@ -202,6 +202,18 @@ def test_pause_leaves_a_disabled_endpoint_and_its_reason(cli: CommandLine, rows:
     assert (paused["state"], paused["disabled_reason"]) == ("disabled", "gone")
 
 
+def test_resume_ends_that_an_active_endpoint_is_left_alone(cli: CommandLine, rows: Rows) -> None:
+    endpoint_id = rows.endpoint()
+    rows.fetch("insert into relay.endpoint_condition (endpoint_id, breaker) values ($1, 'open')", endpoint_id)
+    version = "select version from relay.registry"
+    before = rows.fetch(version)
+
+    assert "Nothing was changed" not in cli.run("endpoint", "resume", endpoint_id).err
+    assert rows.fetch(version) > before, "the relay is to see it"
+    assert "Nothing was changed" in cli.run("endpoint", "resume", endpoint_id).err
+    assert rows.fetch("select from relay.endpoint_condition") == []
+
+
 def test_resume_opens_new_windows_for_what_waited(cli: CommandLine, rows: Rows) -> None:
     endpoint_id = rows.endpoint(state="disabled", disabled_reason="gone")
     later = datetime.now(UTC) + timedelta(hours=12)

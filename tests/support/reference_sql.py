@@ -119,8 +119,8 @@ _MEANING: Mapping[str, Mapping[str, str]] = {
         "held": "deliveries that wait for the endpoint to be resumed",
         "dead": "deliveries that were given up",
         "oldest_waiting": "when the oldest event was inserted that is not delivered yet",
-        "breaker": "reserved: always `closed` in this version",
-        "paused_until": "reserved: always null in this version",
+        "breaker": "`closed`; `open`: it is left alone because it failed; `half_open`: the next attempt decides",
+        "paused_until": "until when it is left alone; null unless `breaker` is `open`",
     },
     "backlog": {
         "state": "`pending`, `in_flight`, `retrying`, `held` or `dead`",

@@ -15,6 +15,9 @@ from tests.support.daemon import CHECKOUT, Daemon, Sections, start_daemon, surro
 from tests.support.receiver import Receiver
 from tests.support.waiting import LIMIT
 
+PROOF = 8
+"""Successes after which an endpoint may have more than five hundred in flight."""
+
 
 class World:
     """The parties of a test. Daemons that were started here are killed at its end.
@@ -60,6 +63,16 @@ class World:
         if waits:
             await daemon.wait_until_started()
         return daemon
+
+    async def prove(self, daemon: Daemon, **columns: object) -> None:
+        """Have some events delivered, so that endpoints may have all in flight that they are set to.
+
+        Args:
+            daemon: Delivers them.
+            columns: Of the events.
+        """
+        for event_id in await self.application.insert_all(['{"id": 0}'] * PROOF, **columns):
+            await daemon.wait_for_log("delivery.delivered", event_id=event_id)
 
     async def relay(self, *arguments: str) -> Any:
         """Run a command of `relay` on the database; it must succeed. Returns what it printed, from JSON.

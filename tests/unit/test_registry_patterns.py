@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.config import Settings
-from relay.endpoints.defaults import defaults_of
+from relay.endpoints.defaults import breaker_rules_of, defaults_of
 from relay.endpoints.endpoint import Endpoint
+from relay.endpoints.health import Standings
 from relay.endpoints.registry import Registry, patterns_of
 from relay.endpoints.rows import EndpointRows
 from relay.http.signature import SignatureFormat
@@ -34,7 +35,8 @@ def endpoint(number: int, *event_types: str, tenant: str = "") -> Endpoint:
 
 def registry(*endpoints: Endpoint) -> Registry:
     rows = EndpointRows(defaults=defaults_of(Settings()), secrets=SecretBox(), refuse_url=lambda _: None)
-    made = Registry(rows)
+    standings = Standings(rules=breaker_rules_of(Settings()), note_due=lambda _, __: None)
+    made = Registry(rows, standings)
     made._learn(endpoints)
     return made
 

@@ -154,6 +154,8 @@ async def pause(session: Session, endpoint_id: UUID, *, actor: str) -> StateChan
 async def resume(session: Session, endpoint_id: UUID, *, actor: str) -> StateChange:
     """Send to a paused or disabled endpoint again, each waiting delivery with a new retry window.
 
+    One that is left alone because it failed is tried again at once.
+
     Raises:
         NotFound: There is none of that id, or it was removed.
     """

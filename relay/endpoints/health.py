@@ -1,0 +1,254 @@
+"""The standing of each endpoint: how much it may have in flight, as its answers show. Told once a batch of outcomes."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from uuid import UUID
+
+from relay.endpoints.breaker import BreakerRules
+from relay.endpoints.limits import IDLE, MOST, START, grown, is_silent, only_fails, slowest
+from relay.endpoints.standing import Standing
+from relay.model import Attempt, Dead, Delivered, Result, Retrying
+from relay.observe.logs import get_logger
+
+log = get_logger()
+
+SWEEP = 0.5
+"""Seconds between two looks for endpoints that fell silent."""
+BETWEEN_PROBES = 0.1
+"""Seconds between two probes, of all endpoints together."""
+
+
+class Standings:
+    """The standings of all endpoints.
+
+    Args:
+        rules: When breakers open.
+        note_due: Called with endpoint and delay when it may have work that it was not given before.
+        clock: Monotonic seconds; asked once a batch, not once a delivery.
+
+    Attributes:
+        unproven_in_hand: Slots of endpoints that are not proven, which share a part of all.
+        changed: Set when a breaker changed, which is to be written down.
+    """
+
+    def __init__(
+        self,
+        *,
+        rules: BreakerRules,
+        note_due: Callable[[UUID, float], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rules = rules
+        self._note_due = note_due
+        self._clock = clock
+        self._now = self._swept_at = clock()
+        self._next_probe = float("-inf")
+        self._standings: dict[UUID, Standing] = {}
+        self._changed: dict[UUID, None] = {}
+        self._is_distrusted = True
+        self.unproven_in_hand = 0
+        self.changed = asyncio.Event()
+
+    def of(self, endpoint_id: UUID) -> Standing:
+        """Return the standing of an endpoint; a new one is unproven."""
+        try:
+            return self._standings[endpoint_id]
+        except KeyError:
+            return self._standings.setdefault(endpoint_id, Standing())
+
+    # Slots.
+
+    def hold(self, endpoint_id: UUID, count: int) -> None:
+        """Take note that an endpoint got so many slots."""
+        standing = self.of(endpoint_id)
+        if not standing.in_hand:
+            standing.waiting_since = self._now
+        standing.in_hand += count
+        if not standing.is_proven:
+            self.unproven_in_hand += count
+
+    def let_go(self, endpoint_id: UUID, count: int) -> None:
+        """Take note that an endpoint gave so many slots back."""
+        standing = self.of(endpoint_id)
+        standing.in_hand -= count
+        if not standing.is_proven:
+            self.unproven_in_hand -= count
+
+    def blocked_for(self, endpoint_id: UUID) -> float:
+        """Return for how many seconds nothing is to be claimed for an endpoint; 0 if it may be asked for work.
+
+        The end of a breaker's time gives it a place among the probes; when that has come, it lets one through.
+        """
+        standing = self.of(endpoint_id)
+        breaker = standing.breaker
+        if breaker.state != "open":
+            return 0.0
+        now = self._clock()
+        if now >= breaker.until and not breaker.has_place:
+            breaker.until = max(now, self._next_probe)
+            breaker.has_place = True
+            self._next_probe = breaker.until + BETWEEN_PROBES
+        if now < breaker.until:
+            return breaker.until - now
+        breaker.let_probe()
+        standing.allowed = 1
+        self._tell(endpoint_id)
+        return 0.0
+
+    # Outcomes.
+
+    def note(self, results: Iterable[Result]) -> None:
+        """Take note of outcomes; what was our own fault, or needed no request, says nothing of an endpoint."""
+        succeeded: dict[UUID, int] = {}
+        failed: dict[UUID, int] = {}
+        attempts: dict[UUID, Attempt | None] = {}
+        for result in results:
+            outcome = result.outcome
+            kind = type(outcome)
+            endpoint_id = result.claim.endpoint_id
+            if kind is Delivered:
+                succeeded[endpoint_id] = succeeded.get(endpoint_id, 0) + 1
+                attempts[endpoint_id] = result.attempt
+            elif kind is Retrying or (isinstance(outcome, Dead) and outcome.reason == "exhausted"):
+                failed[endpoint_id] = failed.get(endpoint_id, 0) + 1
+        self._now = self._clock()
+        for endpoint_id, successes in succeeded.items():
+            attempt = attempts[endpoint_id]
+            took = 0.0 if attempt is None else attempt.ended_at - attempt.started_at
+            self._hear(endpoint_id, successes, failed.pop(endpoint_id, 0), took)
+        for endpoint_id, failures in failed.items():
+            self._hear(endpoint_id, 0, failures, 0.0)
+
+    def _hear(self, endpoint_id: UUID, successes: int, failures: int, took: float) -> None:
+        now = self._now
+        standing = self.of(endpoint_id)
+        standing.heard_at = now
+        if successes:
+            standing.succeeded_at = now
+            standing.pace = slowest(standing.pace, took)
+        breaker = standing.breaker
+        if breaker.note(now, successes, failures, self._rules):
+            if breaker.state == "closed":
+                self._recover(endpoint_id, standing)
+            else:
+                self._break(endpoint_id, standing)
+        elif breaker.state != "closed":
+            pass  # its attempts began before it was left alone
+        elif successes:
+            if standing.allowed < MOST:
+                standing.allowed = grown(standing.allowed, successes)
+                self._prove(standing)
+        elif only_fails(now - standing.succeeded_at, standing.pace):
+            self._doubt(standing)
+
+    def sweep(self) -> None:
+        """Find the endpoints that fell silent with deliveries in flight, and those that had nothing to do for long."""
+        now = self._now = self._clock()
+        # Whoever stood still himself cannot tell who was silent.
+        is_late, self._swept_at = now - self._swept_at > 3 * SWEEP, now
+        if is_late:
+            return
+        for standing in self._standings.values():
+            if standing.in_hand:
+                quiet = now - max(standing.heard_at, standing.waiting_since)
+                if standing.is_proven and is_silent(quiet, standing.pace):
+                    self._doubt(standing)
+            elif standing.allowed > START and now - standing.succeeded_at > IDLE:
+                standing.allowed = START
+
+    def _prove(self, standing: Standing) -> None:
+        if not standing.is_proven:
+            standing.is_proven = True
+            self.unproven_in_hand -= standing.in_hand
+
+    def _doubt(self, standing: Standing) -> None:
+        standing.allowed = START
+        if standing.is_proven:
+            standing.is_proven = False
+            self.unproven_in_hand += standing.in_hand
+
+    # Breakers.
+
+    def _break(self, endpoint_id: UUID, standing: Standing) -> None:
+        self._doubt(standing)
+        standing.allowed = 0
+        seconds = standing.breaker.until - self._now
+        self._tell(endpoint_id)
+        self._note_due(endpoint_id, seconds)
+        log.warning("endpoint.breaker_opened", endpoint_id=str(endpoint_id), open_for_s=round(seconds, 1))
+
+    def _recover(self, endpoint_id: UUID, standing: Standing) -> None:
+        standing.allowed = START
+        self._prove(standing)
+        self._tell(endpoint_id)
+        self._note_due(endpoint_id, 0.0)
+        waited = round((self._now - standing.breaker.opened_at) * 1000)
+        log.info("endpoint.recovered", endpoint_id=str(endpoint_id), waited_ms=waited)
+
+    def _tell(self, endpoint_id: UUID) -> None:
+        self._changed[endpoint_id] = None
+        self.changed.set()
+
+    def take_changed(self) -> list[UUID]:
+        """Return the endpoints whose breakers changed since they were last taken."""
+        self.changed.clear()
+        ids, self._changed = self._changed, {}
+        return list(ids)
+
+    def put_back(self, endpoint_ids: Iterable[UUID]) -> None:
+        """Take endpoints back whose breakers could not be written down; they come with the next change or sweep."""
+        self._changed.update(dict.fromkeys(endpoint_ids))
+
+    # What others decide.
+
+    def change(self, rules: BreakerRules) -> None:
+        """Go by other rules from now on."""
+        self._rules = rules
+        if not rules.enabled:
+            self.reset(tuple(self._standings))
+
+    def reset(self, endpoint_ids: Iterable[UUID]) -> None:
+        """Close the breakers of endpoints that somebody changed, who wants to see now what comes of it."""
+        for endpoint_id in endpoint_ids:
+            standing = self._standings.get(endpoint_id)
+            if standing is None:
+                continue
+            if standing.breaker.state != "closed":
+                standing.allowed = START
+                self._tell(endpoint_id)
+            standing.breaker.close()
+
+    def forget(self, endpoint_ids: Iterable[UUID]) -> None:
+        """Forget what endpoints have shown that are gone or somewhere else now; the slots they have stay counted."""
+        for endpoint_id in endpoint_ids:
+            self.reset((endpoint_id,))
+            standing = self._standings.pop(endpoint_id, None)
+            if standing is not None and standing.in_hand:
+                self._doubt(standing)
+                anew = self.of(endpoint_id)
+                anew.in_hand, anew.waiting_since = standing.in_hand, standing.waiting_since
+
+    def distrust(self) -> None:
+        """Note that another relay may have been at work: what is written down counts."""
+        self._is_distrusted = True
+
+    def restore(self, open_for: Mapping[UUID, float]) -> None:
+        """Take over which breakers are open, if memory may be wrong about that.
+
+        Args:
+            open_for: Seconds more for each that is, as it is written down.
+        """
+        if not self._is_distrusted:
+            return
+        self._is_distrusted = False
+        self._now = self._clock()
+        self.reset([endpoint_id for endpoint_id in self._standings if endpoint_id not in open_for])
+        for endpoint_id, left in open_for.items():
+            standing = self.of(endpoint_id)
+            if not self._rules.enabled:
+                self._tell(endpoint_id)
+            elif standing.breaker.state == "closed":
+                self._doubt(standing)
+                standing.allowed = 0
+                standing.breaker.remember(self._now, left, self._rules)

@@ -1,0 +1,68 @@
+"""What the hot statements read does not grow with the tables, whatever the planner believes of their sizes."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import orjson
+import pytest
+
+from relay.store.session import PIPELINE_SETTINGS
+from relay.store.sql import query
+from tests.support.database import Connection
+
+BACKLOG = 150_000
+LIMIT = 1_000
+"""Rows that a step of a plan may read; far more than are claimed, far fewer than there are."""
+DEAD, QUIET = uuid4(), uuid4()
+
+
+async def fill(connection: Connection) -> None:
+    """Give one endpoint a great many due deliveries, and another three."""
+    await connection.execute(
+        "insert into relay.outbox (event_type, payload) select 'a', '{}' from generate_series(1, $1)", BACKLOG
+    )
+    for endpoint_id, count in ((DEAD, BACKLOG), (QUIET, 3)):
+        await connection.execute(
+            "insert into relay.delivery (event_seq, endpoint_id, size, next_attempt_at)"
+            " select seq, $1, 2, now() - seq * interval '1 ms' from relay.outbox order by seq limit $2",
+            endpoint_id,
+            count,
+        )
+    await connection.execute("analyze relay.delivery")
+
+
+def steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from steps(below)
+
+
+async def most_read(connection: Connection, name: str, *arguments: object) -> float:
+    """Run a statement as the pipeline's sessions do, and return how many rows its busiest step read."""
+    for setting, value in PIPELINE_SETTINGS.items():
+        await connection.execute(f"set local {setting} = '{value}'")
+    text = await connection.fetchval(f"explain (analyze, format json) {query(name)}", *arguments)
+    read = [
+        step["Actual Loops"] * (step["Actual Rows"] + step.get("Rows Removed by Filter", 0))
+        for step in steps(orjson.loads(text)[0]["Plan"])
+    ]
+    return float(max(read))
+
+
+@pytest.mark.parametrize(
+    ("rooms", "claimed"),
+    [({DEAD: 4}, 4), ({QUIET: 100}, 3), ({QUIET: 100, DEAD: 100}, 103)],
+    ids=["many", "few", "both"],
+)
+async def test_a_claim_reads_what_it_claims_however_much_is_due(
+    rolled_back: asyncpg.Connection, rooms: dict[UUID, int], claimed: int
+) -> None:
+    await fill(rolled_back)
+    arguments = (list(rooms), list(rooms.values()), 1, 60.0, 1_000_000, False)
+
+    assert await most_read(rolled_back, "claim_due", *arguments) <= LIMIT
+
+    leased = await rolled_back.fetchval("select count(*) from relay.delivery where claimed_by = 1")
+    assert leased == claimed
