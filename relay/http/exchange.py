@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Protocol, cast
 
 import aiohttp
@@ -11,7 +13,7 @@ from aiohttp.http_parser import RawResponseMessage
 from aiohttp.streams import StreamReader
 
 from relay.http.failures import failure_of
-from relay.http.head_first import HeadFirst
+from relay.http.head_first import HeadFirst, ProtocolTrouble
 from relay.model import Answer, Failure, Request, Response
 from relay.observe.logs import get_logger
 
@@ -19,9 +21,6 @@ log = get_logger()
 
 BODY_SECONDS = 2.0
 """Once the status has come it decides; the body may take this long and no longer."""
-
-MOST_JOINED = 32 * 1024
-"""Bytes of a body that goes out in one piece with its head; a larger one is not copied, but costs a second write."""
 
 Done = Callable[[Answer | None], None]
 """Called once with what came back; with None if the exchange was cut off."""
@@ -53,7 +52,7 @@ class Exchange:
         done: Called when it is over.
     """
 
-    __slots__ = ("_connection", "_done", "_head", "_is_reused", "_lane", "request", "task")
+    __slots__ = ("_connection", "_done", "_head", "_lane", "_protocol", "is_reused", "request", "task")
 
     def __init__(self, lane: Lane, request: Request, head: bytes, done: Done) -> None:
         self._lane = lane
@@ -61,7 +60,8 @@ class Exchange:
         self._head = head
         self._done: Done | None = done
         self._connection: Connection | None = None
-        self._is_reused = False
+        self._protocol: HeadFirst | None = None
+        self.is_reused = False
         self.task: asyncio.Task[None] | None = None
 
     def take(self, connection: Connection, *, is_reused: bool) -> None:
@@ -70,21 +70,30 @@ class Exchange:
             connection.close()
             return
         self._connection = connection
-        self._is_reused = is_reused
-        cast("HeadFirst", connection.protocol).begin(self)
+        self._protocol = cast("HeadFirst", connection.protocol)
+        self.is_reused = is_reused
         self._lane.write_soon(self)
 
-    def write(self) -> None:
-        """Write the request, unless the connection is gone meanwhile."""
-        transport = None if self._connection is None else self._connection.transport
-        if transport is None:
-            return
-        body = self.request.body
-        if len(body) <= MOST_JOINED:
-            transport.write(self._head + body)
+    @property
+    def descriptor(self) -> int:
+        """The socket's; -1 if there is none any more."""
+        return -1 if self._protocol is None else self._protocol.descriptor
+
+    def write(self, *, has_unread: bool) -> None:
+        """Write the request, unless the connection ended or has something on it that nobody asked for."""
+        protocol = self._protocol
+        if protocol is None:
+            return  # it is over
+        is_there = protocol.transport is not None
+        if is_there and not has_unread and not protocol.should_close:
+            protocol.begin(self, self._head, self.request.body)
+        elif self.is_reused:
+            self._leave()
+            self._lane.connect(self, fresh=False)
+        elif is_there:
+            self.broke(ProtocolTrouble("the server spoke before it was asked"))
         else:
-            transport.write(self._head)
-            transport.write(body)
+            self.broke(protocol.exception() or aiohttp.ServerDisconnectedError())
 
     def answered(self, message: RawResponseMessage, body: StreamReader) -> None:
         """Take the response; the rest of its body is waited for, if it has not come with it."""
@@ -98,13 +107,11 @@ class Exchange:
 
         The server closed an idle connection just as it was used: nobody has seen the request.
         """
-        connection, self._connection = self._connection, None
-        has_received = connection is not None and cast("HeadFirst", connection.protocol).has_received
-        if connection is not None:
-            connection.close()
+        has_received = self._protocol is not None and self._protocol.has_received
+        self._leave()
         is_cut = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
-        if self._is_reused and is_cut and not has_received and self._done is not None:
-            self._is_reused = False
+        if self.is_reused and is_cut and not has_received and self._done is not None:
+            self.is_reused = False
             self._lane.connect(self, fresh=True)
         else:
             self.fail(error)
@@ -129,9 +136,9 @@ class Exchange:
 
     def finish_with(self, message: RawResponseMessage, body: StreamReader, content: bytes) -> None:
         """End with a response; the connection is used again if nothing is left on it, either way."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            protocol = cast("HeadFirst", connection.protocol)
+        connection, protocol = self._connection, self._protocol
+        if connection is not None and protocol is not None:
+            self._connection = self._protocol = None
             protocol.forget()
             if body.at_eof() and _is_all_written(protocol):
                 connection.release()
@@ -147,12 +154,17 @@ class Exchange:
             done(answer)
 
     def _give_up(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            cast("HeadFirst", connection.protocol).forget()
-            _abort(connection)
+        if self._protocol is not None:
+            self._protocol.forget()
+        self._leave()
         if self.task is not None:
             self.task.cancel()
+
+    def _leave(self) -> None:
+        """Close the connection, if there is one."""
+        connection, self._connection, self._protocol = self._connection, None, None
+        if connection is not None:
+            _abort(connection)
 
 
 async def rest_of(body: StreamReader, limit: int) -> bytes:
@@ -174,8 +186,25 @@ def _whole(body: StreamReader, limit: int) -> bytes:
     return body.read_nowait(limit) if body.total_bytes else b""
 
 
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+
 def _headers(message: RawResponseMessage) -> Mapping[str, str]:
-    return {name.lower(): value for name, value in message.headers.items()}
+    """Return the headers; the same object for the same ones, since a server's differ little within a second."""
+    raw = message.raw_headers
+    return _known_headers(raw) if len(raw) <= _MOST_KNOWN else _new_headers(raw)
+
+
+def _new_headers(raw: RawHeaders) -> Mapping[str, str]:
+    return MappingProxyType({_text(name).lower(): _text(value) for name, value in raw})
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+_MOST_KNOWN = 20
+_known_headers = lru_cache(maxsize=512)(_new_headers)
 
 
 def _abort(connection: Connection) -> None:

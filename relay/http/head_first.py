@@ -1,9 +1,9 @@
 """A connection that hands a response on as soon as it is there, and looks at its head before what follows."""
 
-import select
-from typing import Any, Protocol
+import asyncio
+from typing import Any, Protocol, cast
 
-from aiohttp import ClientError, ClientPayloadError, ServerDisconnectedError
+from aiohttp import ClientError, ClientPayloadError
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_parser import RawResponseMessage
 from aiohttp.streams import StreamReader
@@ -14,6 +14,8 @@ MOST_INTERIM = 8
 """Interim responses (1xx) before the final one."""
 MOST_HEADERS = 100
 READ_BUFFER = 16_384
+MOST_JOINED = 32 * 1024
+"""Bytes of a body that goes out in one piece with its head; a larger one is not copied, but costs a second write."""
 _END = b"\r\n\r\n"
 _SUCCESS = (b"HTTP/1.1 2", b"HTTP/1.0 2")
 
@@ -51,31 +53,35 @@ class HeadFirst(ResponseHandler):
     has_received = False
     _asker: Asker | None = None
     _interim = 0
-    _unread: "select.poll | None" = None
+    _descriptor = -1
 
-    def begin(self, asker: Asker) -> None:
-        """Expect the response to a request that is about to be written; `asker` gets what comes."""
-        if self.transport is None:
-            asker.broke(ServerDisconnectedError())  # between the handshake and now
-            return
+    def begin(self, asker: Asker, head: bytes, body: bytes) -> None:
+        """Write a request; `asker` gets what comes of it. The connection is there, and usable."""
         if self._parser is None:
             self._renew_parser()
         self.was_used = True
         self.has_received = False
         self._asker = asker
         self._interim = 0
+        transport = cast("asyncio.Transport", self.transport)
+        if len(body) <= MOST_JOINED:
+            transport.write(head + body)
+        else:
+            transport.write(head)
+            transport.write(body)
 
     def forget(self) -> None:
         """Call nobody any more: neither asker nor reader is interested."""
         self._asker = self._payload = None
 
-    def has_unread(self) -> bool:
-        """Say whether the kernel has something of an idle connection: its end, or an answer to nothing asked."""
-        if self._unread is None:
-            assert self.transport is not None  # noqa: S101 - the pool gives no other
-            self._unread = select.poll()
-            self._unread.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(self._unread.poll(0))
+    @property
+    def descriptor(self) -> int:
+        """The socket's, or -1 if the connection is gone."""
+        if self.transport is None:
+            return -1
+        if self._descriptor < 0:
+            self._descriptor = self.transport.get_extra_info("socket").fileno()
+        return self._descriptor
 
     def data_received(self, data: bytes) -> None:
         """Take what came; on an idle connection it means that it is not to be used again."""
@@ -92,7 +98,6 @@ class HeadFirst(ResponseHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell whoever waits for a response; who waits for the rest of a body is told by aiohttp."""
         asker, self._asker = self._asker, None
-        self._unread = None
         if not self.has_received:
             self._parser = None  # what it remembers is of the response before
         super().connection_lost(exc)

@@ -125,28 +125,35 @@ def sign(
     Raises:
         ValueError: There is no secret; nothing is ever sent unsigned.
     """
-    if not secrets:
-        raise ValueError(f"cannot sign event {event_id}: its endpoint has no secret")
     headers: list[tuple[str, str]] = []
     if fmt is not SignatureFormat.STANDARD:
-        headers.append(("X-Webhook-Signature", _x_webhook(timestamp, body, secrets)))
+        headers.append(("X-Webhook-Signature", x_webhook_signature(timestamp, body, secrets)))
     if fmt is not SignatureFormat.X_WEBHOOK:
         headers.append(("webhook-id", event_id))
         headers.append(("webhook-timestamp", str(timestamp)))
-        headers.append(("webhook-signature", _standard(event_id, timestamp, body, secrets)))
+        headers.append(("webhook-signature", standard_signature(event_id, timestamp, body, secrets)))
     return headers
 
 
-def _x_webhook(timestamp: int, body: bytes, secrets: Sequence[Secret]) -> str:
+def x_webhook_signature(timestamp: int, body: bytes, secrets: Sequence[Secret]) -> str:
+    """Return the value of `X-Webhook-Signature`; arguments and errors as of `sign`."""
+    if not secrets:
+        raise ValueError("cannot sign: the endpoint has no secret")
     head = b"%d." % timestamp
-    codes = [f",v1={secret.x_webhook.sign(head, body).hexdigest()}" for secret in secrets]
-    return f"t={timestamp}{''.join(codes)}"
+    value = f"t={timestamp}"
+    for secret in secrets:
+        value += f",v1={secret.x_webhook.sign(head, body).hexdigest()}"
+    return value
 
 
-def _standard(event_id: str, timestamp: int, body: bytes, secrets: Sequence[Secret]) -> str:
+def standard_signature(event_id: str, timestamp: int, body: bytes, secrets: Sequence[Secret]) -> str:
+    """Return the value of `webhook-signature`; arguments and errors as of `sign`."""
+    if not secrets:
+        raise ValueError(f"cannot sign event {event_id}: its endpoint has no secret")
     head = f"{event_id}.{timestamp}.".encode()
-    # b2a_base64 is what b64encode wraps; this is the hot path.
-    codes = [
-        binascii.b2a_base64(secret.standard.sign(head, body).digest(), newline=False) for secret in secrets
-    ]
-    return " ".join([f"v1,{code.decode()}" for code in codes])
+    value = ""
+    for secret in secrets:
+        # b2a_base64 is what b64encode wraps; this is the hot path.
+        code = binascii.b2a_base64(secret.standard.sign(head, body).digest(), newline=False).decode()
+        value = f"{value} v1,{code}" if value else f"v1,{code}"
+    return value

@@ -7,6 +7,7 @@ held by contract tests, and aiohttp is pinned to a minor version.
 
 import asyncio
 import functools
+import select
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -157,9 +158,15 @@ class Transport:
         self._open.discard(exchange)
 
     def _write(self) -> None:
+        """Write what waits. What the kernel holds of an idle connection is its end, or an answer to nothing asked."""
         unwritten, self._unwritten = self._unwritten, []
+        unread = select.poll()
         for exchange in unwritten:
-            exchange.write()
+            if exchange.is_reused and (descriptor := exchange.descriptor) >= 0:
+                unread.register(descriptor, select.POLLIN)
+        has_unread = {descriptor for descriptor, _ in unread.poll(0)}
+        for exchange in unwritten:
+            exchange.write(has_unread=exchange.is_reused and exchange.descriptor in has_unread)
 
     async def _connect(self, exchange: Exchange, *, fresh: bool) -> None:
         request = exchange.request
@@ -168,7 +175,7 @@ class Transport:
             while True:
                 connection = await self._connector.connect(route.connect, [], timeout)
                 is_reused = cast("HeadFirst", connection.protocol).was_used
-                if not is_reused or (not fresh and _is_usable(connection)):
+                if not is_reused or not (fresh or connection.protocol.should_close):  # type: ignore[union-attr]
                     break
                 connection.close()
         except TimeoutError:
@@ -192,7 +199,7 @@ class Transport:
             else:
                 taking.close()
                 return None
-            if connection is None or _is_usable(connection):
+            if connection is None or not connection.protocol.should_close:  # type: ignore[union-attr]
                 return connection
             connection.close()
 
@@ -218,12 +225,6 @@ def _new_route(url: str, tls: ssl.SSLContext) -> Route:
     host = connect.headers["Host"]
     head = f"POST {parsed.raw_path_qs} HTTP/1.1\r\nHost: {host}\r\n".encode("ascii")
     return Route(connect, connect.connection_key, head)
-
-
-def _is_usable(connection: Connection) -> bool:
-    """Say whether an idle connection may be used again: nothing came on it, here or in the kernel."""
-    protocol = cast("HeadFirst", connection.protocol)
-    return not protocol.should_close and not protocol.has_unread()
 
 
 async def _read_body(exchange: Exchange, message: RawResponseMessage, body: StreamReader) -> None:

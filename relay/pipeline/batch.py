@@ -1,6 +1,6 @@
 """Results as the arrays of the recording statement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from relay.model import (
@@ -23,9 +23,23 @@ MICROSECONDS = 1_000_000
 _NOT_LOGGED = (None,) * 9
 
 
+class _Shown:
+    """The JSON of response headers, made once for those of a batch that are the same object."""
+
+    def __init__(self) -> None:
+        self._by_identity: dict[int, str] = {}
+
+    def __getitem__(self, headers: Mapping[str, str]) -> str:
+        shown = self._by_identity.get(id(headers))
+        if shown is None:
+            shown = self._by_identity[id(headers)] = headers_json(headers.items())
+        return shown
+
+
 def columns(results: Sequence[Result], instance: int) -> tuple[Any, ...]:
     """Return the arguments of the statement `record` for these results."""
-    rows = zip(*map(_row, results), strict=True)
+    shown = _Shown()
+    rows = zip(*[_row(result, shown) for result in results], strict=True)
     (seqs, endpoint_ids, claims, outcomes, reasons, delays, ended, logged, charged, attempts, triggers, before,
      attempted, durations, statuses, codes, errors, urls, requests, responses, bodies) = rows  # fmt: skip
     places = {url: place for place, url in enumerate(dict.fromkeys(urls), 1)}
@@ -37,7 +51,7 @@ def columns(results: Sequence[Result], instance: int) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _row(result: Result) -> tuple[Any, ...]:
+def _row(result: Result, shown: _Shown) -> tuple[Any, ...]:
     claim, outcome, attempt, ended_at = result
     name, reason, delay = _outcome(outcome)
     is_logged = attempt is not None
@@ -54,7 +68,7 @@ def _row(result: Result) -> tuple[Any, ...]:
         claim.attempts + 1 if is_logged else claim.attempts,
         claim.trigger_type,
         claim.delivered_before,
-        *(_NOT_LOGGED if attempt is None else _logged(attempt)),
+        *(_NOT_LOGGED if attempt is None else _logged(attempt, shown)),
     )
 
 
@@ -72,7 +86,7 @@ def _outcome(outcome: Outcome) -> tuple[str, str | None, float | None]:
             return "released", None, delay
 
 
-def _logged(attempt: Attempt) -> tuple[Any, ...]:
+def _logged(attempt: Attempt, shown: _Shown) -> tuple[Any, ...]:
     answer = attempt.answer
     duration = round((attempt.ended_at - attempt.started_at) * 1000)
     head = (int(attempt.started_at * MICROSECONDS), duration)
@@ -86,7 +100,7 @@ def _logged(attempt: Attempt) -> tuple[Any, ...]:
                 f"status {answer.status}" if failed else None,
                 attempt.url,
                 attempt.request_headers,
-                headers_json(answer.headers.items()),
+                shown[answer.headers],
                 body_text(answer.body) if attempt.store_body else None,
             )
         case Failure():

@@ -6,17 +6,11 @@ import orjson
 
 from relay.endpoints.endpoint import Endpoint
 from relay.http.headers import InvalidHeader, check_headers
-from relay.http.signature import SignatureFormat, sign
+from relay.http.signature import SignatureFormat, standard_signature, x_webhook_signature
 from relay.model import Event
 from relay.pipeline.texts import HIDDEN, headers_json, json_text
 
 Headers = tuple[tuple[str, str], ...]
-
-_SIGNED = {
-    SignatureFormat.X_WEBHOOK: f'"X-Webhook-Signature":"{HIDDEN}"',
-    SignatureFormat.STANDARD: f'"webhook-id":"%s","webhook-timestamp":"%d","webhook-signature":"{HIDDEN}"',
-}
-"""The signature headers as the log shows them."""
 
 
 def compose(
@@ -36,31 +30,32 @@ def compose(
     """
     event_id = event.id
     opening, shown_opening = _opening(user_agent, event.content_type)
-    signed = sign(event_id, timestamp, event.body, endpoint.secrets, endpoint.signature)
-    lines = "".join([f"{name}: {value}\r\n" for name, value in signed])
+    signed, shown_signed = _signed(event, endpoint, timestamp)
     further, shown_further = _further(_asked_for(event, endpoint))
-    shown_signed = _shown_signed(endpoint.signature, event_id, timestamp)
     head = (
-        f"{opening}X-Webhook-Id: {event_id}\r\n{lines}"
+        f"{opening}X-Webhook-Id: {event_id}\r\n{signed}"
         f"X-Webhook-Event: {event.event_type}\r\nX-Webhook-Attempt: {number}\r\n{further}"
     )
     # An event's type needs no escape in JSON: letters, digits, "_", "-" and dots.
     shown = (
-        f'{shown_opening}"X-Webhook-Id":"{event_id}",{shown_signed},'
+        f'{shown_opening}"X-Webhook-Id":"{event_id}",{shown_signed}'
         f'"X-Webhook-Event":"{event.event_type}","X-Webhook-Attempt":"{number}"{shown_further}}}'
     )
     return head.encode(), shown
 
 
-def _shown_signed(fmt: SignatureFormat, event_id: str, timestamp: int) -> str:
-    standard = _SIGNED[SignatureFormat.STANDARD] % (event_id, timestamp)
-    match fmt:
-        case SignatureFormat.BOTH:
-            return f"{_SIGNED[SignatureFormat.X_WEBHOOK]},{standard}"
-        case SignatureFormat.X_WEBHOOK:
-            return _SIGNED[fmt]
-        case _:
-            return standard
+def _signed(event: Event, endpoint: Endpoint, timestamp: int) -> tuple[str, str]:
+    """Return the lines of the signature headers, and their members in the log."""
+    lines = shown = ""
+    if endpoint.signature is not SignatureFormat.STANDARD:
+        value = x_webhook_signature(timestamp, event.body, endpoint.secrets)
+        lines = f"X-Webhook-Signature: {value}\r\n"
+        shown = f'"X-Webhook-Signature":"{HIDDEN}",'
+    if endpoint.signature is not SignatureFormat.X_WEBHOOK:
+        value = standard_signature(event.id, timestamp, event.body, endpoint.secrets)
+        lines = f"{lines}webhook-id: {event.id}\r\nwebhook-timestamp: {timestamp}\r\nwebhook-signature: {value}\r\n"
+        shown = f'{shown}"webhook-id":"{event.id}","webhook-timestamp":"{timestamp}","webhook-signature":"{HIDDEN}",'
+    return lines, shown
 
 
 def _asked_for(event: Event, endpoint: Endpoint) -> Headers:

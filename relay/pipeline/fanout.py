@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Container, Iterable
-from uuid import UUID
 
 import asyncpg
 
@@ -116,18 +115,21 @@ class FanOut:
     async def _commit(self, planned: Plan) -> None:
         """Write a plan and start what it made ours."""
         lease = self._desk.claim_seconds
-        ours: set[tuple[int, UUID]] = set()
+        claims = planned.claims
         try:
             rows = await self._session.fetch(
                 "fan_out", *planned.arguments(instance=self._desk.instance, lease=lease)
             )
-            ours = {(row["event_seq"], row["endpoint_id"]) for row in rows}
-            missed = {row["event_seq"] for row in rows if row["endpoint_id"] is None}
-        finally:
-            for key in planned.claims.keys() - ours:
+        except BaseException:
+            for key in claims:
                 self._desk.slots.give_back(key)
+            raise
+        for row in rows:
+            if claims.pop((row["event_seq"], row["endpoint_id"]), None) is not None:
+                self._desk.slots.give_back((row["event_seq"], row["endpoint_id"]))
+        missed = {row["event_seq"] for row in rows if row["endpoint_id"] is None}
         self._width += 0.2 * (max(len(planned.deliveries) / len(planned.shares), 1.0) - self._width)
-        self._desk.dispatcher.dispatch(planned.claims[key] for key in planned.claims if key in ours)
+        self._desk.dispatcher.dispatch(claims.values())
         now = self._desk.clock.now()
         for _, endpoint_id, _, leased, not_before in planned.deliveries:
             if not leased:

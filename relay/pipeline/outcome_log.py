@@ -1,7 +1,7 @@
 """The log lines that tell what became of a claim, written once it is committed."""
 
 import random
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -22,7 +22,7 @@ class OutcomeLog:
     def __init__(self, *, sample_success: float) -> None:
         self.sample_success = sample_success
 
-    def write(self, results: Iterable[Result], stale: Container[Key]) -> None:
+    def write(self, results: Iterable[Result], stale: Collection[Key]) -> None:
         """Tell of committed results; a stale one changed nothing but the log.
 
         Args:
@@ -31,7 +31,7 @@ class OutcomeLog:
         """
         delivered = []
         for result in results:
-            if result.claim.key in stale:
+            if stale and result.claim.key in stale:
                 log.warning("claim.lost", **_about(result))
             elif not isinstance(result.outcome, Delivered):
                 _write_trouble(result)

@@ -14,6 +14,7 @@ from relay.observe.tally import Tally
 from relay.pipeline.batch import columns
 from relay.pipeline.outcome_log import OutcomeLog
 from relay.pipeline.slots import Key, Slots
+from relay.pipeline.verdict import DELIVERED
 from relay.store.session import DATA_ERRORS, DatabaseAway, Session
 from relay.store.watch import Backoff
 
@@ -76,7 +77,8 @@ class Recorder:
     def put(self, result: Result) -> None:
         """Take one result, to be recorded within milliseconds while the database is there."""
         self._queue.append(result)
-        self._note_next(result)  # its delay runs from now on, not from the commit
+        if result.outcome is not DELIVERED:
+            self._note_next(result)  # its delay runs from now on, not from the commit
         self._arrived.set()
 
     def finish(self) -> None:
@@ -146,7 +148,7 @@ class Recorder:
         for result in results:
             key = result.claim.key
             self._slots.give_back(key)
-            if key in stale:
+            if result.outcome is DELIVERED or key in stale:
                 continue
             self._note_next(result)  # again, in case it was looked for in vain before the commit
             if isinstance(result.outcome, Dead) and result.outcome.disables_endpoint:

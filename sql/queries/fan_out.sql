@@ -1,8 +1,9 @@
 -- Turn fresh rows into deliveries: some leased to this process at once, the rest due.
 --
 -- A fresh row that somebody else took meanwhile takes its deliveries with it; a delivery that exists already (the reply
--- to an earlier run of this statement was lost) is left alone. Returns the deliveries that are now leased to us, and with
--- a null endpoint_id the events whose fresh row was gone or locked.
+-- to an earlier run of this statement was lost) is left alone. Returns what did not come about, which is little or
+-- nothing: the deliveries that were to be leased to us and are not, and with a null endpoint_id the events whose fresh
+-- row was gone or locked.
 --
 -- Arrays come as text, which costs the driver an eighth.
 --
@@ -50,6 +51,12 @@ ended as (
   join held h on h.seq = e.seq
   on conflict do nothing
 ),
+given_delivery as materialized (
+  select seq, endpoint_id, size, leased, not_before
+  from unnest(
+    $5::text::bigint[], $6::text::uuid[], $7::text::integer[], $8::text::boolean[], $9::text::double precision[])
+    as d(seq, endpoint_id, size, leased, not_before)
+),
 born as (
   insert into relay.delivery (event_seq, endpoint_id, size, next_attempt_at, claimed_by, claim)
   select
@@ -62,16 +69,16 @@ born as (
     end,
     case when d.leased then $10::bigint end,
     case when d.leased then 1 else 0 end
-  from unnest(
-    $5::text::bigint[], $6::text::uuid[], $7::text::integer[], $8::text::boolean[], $9::text::double precision[])
-    as d(seq, endpoint_id, size, leased, not_before)
+  from given_delivery d
   join held h on h.seq = d.seq
   on conflict do nothing
-  returning event_seq, endpoint_id, claimed_by
+  returning event_seq, endpoint_id
 )
-select event_seq, endpoint_id
-from born
-where claimed_by is not null
+select d.seq as event_seq, d.endpoint_id
+from given_delivery d
+left join born b on b.event_seq = d.seq and b.endpoint_id = d.endpoint_id
+where d.leased
+  and b.event_seq is null
 union all
 select g.seq, null
 from given g
