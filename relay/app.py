@@ -1,7 +1,6 @@
 """The wiring: one relay from its start to its stop. Nothing else puts the parts together."""
 
 import asyncio
-import gc
 import time
 from contextlib import AsyncExitStack
 
@@ -28,8 +27,9 @@ from relay.pipeline.outcome_log import OutcomeLog
 from relay.pipeline.recorder import Recorder
 from relay.pipeline.rounds import ClaimRound, FanOutRound, Rounds, either
 from relay.pipeline.scheduler import Scheduler
-from relay.pipeline.sender import Limits, Sender
+from relay.pipeline.sender import Sender, limits_of
 from relay.pipeline.slots import Slots
+from relay.process import calm_the_collector, nothing_to_do
 from relay.store.clock import DatabaseClock
 from relay.store.instance import Instance
 from relay.store.secrets import SecretBox
@@ -41,8 +41,6 @@ log = get_logger()
 
 LEASE_MARGIN = 30.0
 """Seconds that a lease outlives the longest time-out of an endpoint."""
-IDLE_LOOKS = 3
-IDLE_PAUSE = 0.05
 LAST_WRITE = 5.0
 """Seconds that the recorder gets at the end of a stop, even when the drain is over."""
 
@@ -120,7 +118,7 @@ class Relay:
         self._guard.policy = address_policy(settings.security)
         self._rows.change(defaults=defaults_of(settings), refuse_url=url_rule(settings.security))
         if self._sender is not None:
-            self._sender.limits = _limits(settings)
+            self._sender.limits = limits_of(settings.delivery)
         self._registry.version = 0  # all endpoints are read again, with the new defaults
         self._listener.woken.set()
 
@@ -149,7 +147,7 @@ class Relay:
             tally=self._vitals.tally,
             backoff=self._backoff("record"),
         )
-        sender = self._sender = Sender(wire=wire, clock=self._clock, limits=_limits(settings))
+        sender = self._sender = Sender(wire=wire, clock=self._clock, limits=limits_of(settings.delivery))
         self._dispatcher = Dispatcher(
             sender=sender, registry=self._registry, sink=self._recorder, clock=self._clock
         )
@@ -264,15 +262,16 @@ class Relay:
             task.cancel()
 
     async def _stop_when_idle(self) -> None:
-        """Stop once nothing was to do several times in a row, or another relay is at work.
-
-        Once does not do: between a look and a claim it only seems so.
-        """
-        quiet = 0
-        while quiet < IDLE_LOOKS and not self._instance.standby.is_set():
-            await asyncio.sleep(IDLE_PAUSE)
-            parts_idle = self._fanning.is_idle and self._claiming.is_idle and self._keeping.surveyed.is_set()
-            quiet = quiet + 1 if parts_idle and self._slots.in_hand == 0 else 0
+        """Stop once nothing is to do, or another relay is at work."""
+        await nothing_to_do(
+            is_idle=lambda: (
+                self._fanning.is_idle
+                and self._claiming.is_idle
+                and self._keeping.surveyed.is_set()
+                and self._slots.in_hand == 0
+            ),
+            is_over=self._instance.standby.is_set,
+        )
         self._stop.set()
 
     async def _say_ready(self) -> None:
@@ -281,7 +280,7 @@ class Relay:
         log.info(
             "relay.started", version=__version__, instance_id=self._instance.id, endpoints=len(self._registry)
         )
-        _calm_the_collector()
+        calm_the_collector()
         systemd.ready()
 
     def _lost_in_fan_out(self) -> None:
@@ -311,23 +310,3 @@ class Relay:
 
     def _backoff(self, who: str) -> Backoff:
         return Backoff(self._watch, who)
-
-
-def _calm_the_collector() -> None:
-    """Keep the garbage collector from walking, again and again, what lives as long as the process.
-
-    Nothing on a delivery's way makes cycles; with the usual thresholds the collector alone halves throughput at two
-    thousand in flight.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-
-
-def _limits(settings: Settings) -> Limits:
-    delivery = settings.delivery
-    return Limits(
-        user_agent=delivery.user_agent,
-        connect_timeout=delivery.connect_timeout.total_seconds(),
-        max_response_bytes=delivery.max_response_bytes,
-    )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from relay.config import Delivery
 from relay.endpoints.endpoint import Endpoint
 from relay.http.headers import InvalidHeader
 from relay.model import Answer, Attempt, Claim, Event, Failure, Released, Request, Result
@@ -42,6 +43,15 @@ class Limits:
     user_agent: str
     connect_timeout: float
     max_response_bytes: int
+
+
+def limits_of(delivery: Delivery) -> Limits:
+    """Return what these settings say of requests."""
+    return Limits(
+        user_agent=delivery.user_agent,
+        connect_timeout=delivery.connect_timeout.total_seconds(),
+        max_response_bytes=delivery.max_response_bytes,
+    )
 
 
 class Sender:
