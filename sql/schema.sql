@@ -9,6 +9,12 @@ CREATE SCHEMA relay;
 
 COMMENT ON SCHEMA relay IS 'Transactional outbox: applications insert into relay.outbox, Relay delivers.';
 
+-- Name: broken_rule(text, json, bytea, text, text, text, json, timestamp with time zone, timestamp with time zone, text, text); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.broken_rule(event_type text, payload json, body bytea, content_type text, tenant text, ordering_key text, headers json, deliver_at timestamp with time zone, expires_at timestamp with time zone, dedupe_key text, traceparent text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN ((content_type IS NOT NULL) AND (NOT ((body IS NOT NULL) AND (content_type ~ '^[!#$%&''*+.^_`|~0-9a-zA-Z-]+/[ -~]+$'::text) AND (length(content_type) <= 255)))) THEN 'content_type_with_body'::text WHEN (NOT ((event_type ~ '^[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*$'::text) AND (length(event_type) <= 255))) THEN 'event_type_is_dotted_name'::text WHEN (expires_at <= deliver_at) THEN 'expires_after_deliver'::text WHEN (json_typeof(headers) <> 'object'::text) THEN 'headers_are_an_object'::text WHEN (GREATEST(length(tenant), length(ordering_key), length(dedupe_key)) > 255) THEN 'keys_are_short'::text WHEN ((payload IS NULL) = (body IS NULL)) THEN 'payload_or_body'::text WHEN (NOT (((deliver_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (deliver_at <= '3000-01-01 00:00:00+00'::timestamp with time zone)) AND ((expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at <= '3000-01-01 00:00:00+00'::timestamp with time zone)))) THEN 'times_are_sensible'::text WHEN (traceparent !~ '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$'::text) THEN 'traceparent_is_w3c'::text ELSE NULL::text END;
+
 -- Name: cancel(uuid); Type: FUNCTION; Schema: relay
 
 CREATE FUNCTION relay.cancel(event_id uuid) RETURNS void
@@ -128,33 +134,65 @@ begin
 end
 $$;
 
+-- Name: max_payload_bytes(); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.max_payload_bytes() RETURNS bigint
+    LANGUAGE sql STABLE
+    RETURN (262144)::bigint;
+
+-- Name: max_payload_bytes_changes(); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.max_payload_bytes_changes() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  execute format(
+    'create or replace function relay.max_payload_bytes() returns bigint language sql stable return %s::bigint',
+    new.value);
+  return null;
+end
+$$;
+
 -- Name: outbox_inserted(); Type: FUNCTION; Schema: relay
 
 CREATE FUNCTION relay.outbox_inserted() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-declare
-  largest integer;
-  allowed bigint;
 begin
-  with noted as (
-    insert into relay.fresh (seq, size)
-    select seq, coalesce(octet_length(payload::text), octet_length(body))
-    from inserted
-    returning size
-  )
-  select max(size) into largest from noted;
-  select value into allowed from relay.setting where name = 'max_payload_bytes';
-  if largest > allowed then
-    raise exception using
-      errcode = 'check_violation',
-      message = format('an event of %s bytes is over the limit of %s bytes', largest, allowed),
-      hint = 'Send a reference to the document instead, or raise delivery.max_payload_bytes in Relay''s configuration.';
-  end if;
-  if (select last_value from relay.armed_until) > extract(epoch from clock_timestamp()) then
+  insert into relay.fresh (seq, size)
+  select
+    seq,
+    coalesce(
+      relay.refuse_event(
+        relay.broken_rule(
+          event_type, payload, body, content_type, tenant, ordering_key, headers, deliver_at, expires_at,
+          dedupe_key, traceparent),
+        event_type),
+      case when size > relay.max_payload_bytes() then relay.refuse_size(size, relay.max_payload_bytes()) end,
+      size)
+  from (select *, coalesce(octet_length(payload::text), octet_length(body)) as size from inserted offset 0) as i;
+  if to_timestamp(pg_sequence_last_value('relay.armed_until')) > clock_timestamp() then
     perform pg_notify('relay_wake', '');
   end if;
+  return null;
+end
+$$;
+
+-- Name: outbox_updated(); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.outbox_updated() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform relay.refuse_event(
+    relay.broken_rule(
+      event_type, payload, body, content_type, tenant, ordering_key, headers, deliver_at, expires_at,
+      dedupe_key, traceparent),
+    event_type)
+  from updated;
   return null;
 end
 $$;
@@ -231,6 +269,63 @@ CREATE FUNCTION relay.refuse(problem text, cure text) RETURNS boolean
     AS $$
 begin
   raise exception using errcode = 'check_violation', message = problem, hint = cure;
+end
+$$;
+
+-- Name: refuse_event(text, text); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.refuse_event(broken_rule text, event_type text) RETURNS integer
+    LANGUAGE plpgsql STRICT
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  problem text;
+  cure text;
+begin
+  select r.problem, r.cure
+  into strict problem, cure
+  from (values
+    ('content_type_with_body',
+     'content_type must be a media type and goes with body only',
+     'Leave it out for a payload (it is sent as application/json), or give for example text/csv with body.'),
+    ('event_type_is_dotted_name',
+     format('event_type %L is not a dotted name', left(event_type, 100)),
+     'Use letters, digits, "_" and "-" in parts joined by dots, at most 255 characters, as in invoice.paid.'),
+    ('expires_after_deliver',
+     'expires_at is not after deliver_at, so the event could never be sent',
+     'Give a later expires_at, or leave it out.'),
+    ('headers_are_an_object',
+     'headers must be a JSON object of strings',
+     'Write for example {"X-Region": "eu"}.'),
+    ('keys_are_short',
+     'tenant, ordering_key and dedupe_key take at most 255 characters',
+     'Use a hash of a longer key.'),
+    ('payload_or_body',
+     'an event needs exactly one of payload and body',
+     'Set payload to a JSON text, or body and content_type for what is not JSON.'),
+    ('times_are_sensible',
+     'deliver_at and expires_at must lie between the years 1970 and 3000',
+     'Leave deliver_at out to send at once, and expires_at out for an event that never expires.'),
+    ('traceparent_is_w3c',
+     'traceparent is not a W3C trace context',
+     'Pass it on as received, or leave it out.')
+  ) as r(rule, problem, cure)
+  where r.rule = broken_rule;
+  raise exception using errcode = 'check_violation', message = problem, hint = cure;
+end
+$$;
+
+-- Name: refuse_size(integer, bigint); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.refuse_size(size integer, allowed bigint) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  raise exception using
+    errcode = 'check_violation',
+    message = format('an event of %s bytes is over the limit of %s bytes', size, allowed),
+    hint = 'Send a reference to the document instead, or raise delivery.max_payload_bytes in Relay''s configuration.';
 end
 $$;
 
@@ -489,15 +584,7 @@ CREATE TABLE relay.outbox (
     expires_at timestamp with time zone,
     dedupe_key text,
     traceparent text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT content_type_with_body CHECK (((content_type IS NULL) OR ((body IS NOT NULL) AND (content_type ~ '^[!#$%&''*+.^_`|~0-9a-zA-Z-]+/[ -~]+$'::text) AND (length(content_type) <= 255)) OR relay.refuse('content_type must be a media type and goes with body only'::text, 'Leave it out for a payload (it is sent as application/json), or give for example text/csv with body.'::text))),
-    CONSTRAINT event_type_is_dotted_name CHECK ((((event_type ~ '^[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*$'::text) AND (length(event_type) <= 255)) OR relay.refuse(format('event_type %L is not a dotted name'::text, "left"(event_type, 100)), 'Use letters, digits, "_" and "-" in parts joined by dots, at most 255 characters, as in invoice.paid.'::text))),
-    CONSTRAINT expires_after_deliver CHECK (((expires_at IS NULL) OR (deliver_at IS NULL) OR (expires_at > deliver_at) OR relay.refuse('expires_at is not after deliver_at, so the event could never be sent'::text, 'Give a later expires_at, or leave it out.'::text))),
-    CONSTRAINT headers_are_an_object CHECK (((headers IS NULL) OR (json_typeof(headers) = 'object'::text) OR relay.refuse('headers must be a JSON object of strings'::text, 'Write for example {"X-Region": "eu"}.'::text))),
-    CONSTRAINT keys_are_short CHECK (((((length(tenant) <= 255) AND (length(ordering_key) <= 255) AND (length(dedupe_key) <= 255)) IS NOT FALSE) OR relay.refuse('tenant, ordering_key and dedupe_key take at most 255 characters'::text, 'Use a hash of a longer key.'::text))),
-    CONSTRAINT payload_or_body CHECK ((((payload IS NULL) <> (body IS NULL)) OR relay.refuse('an event needs exactly one of payload and body'::text, 'Set payload to a JSON text, or body and content_type for what is not JSON.'::text))),
-    CONSTRAINT times_are_sensible CHECK ((((((deliver_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (deliver_at <= '3000-01-01 00:00:00+00'::timestamp with time zone)) AND ((expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at <= '3000-01-01 00:00:00+00'::timestamp with time zone))) IS NOT FALSE) OR relay.refuse('deliver_at and expires_at must lie between the years 1970 and 3000'::text, 'Leave deliver_at out to send at once, and expires_at out for an event that never expires.'::text))),
-    CONSTRAINT traceparent_is_w3c CHECK (((traceparent IS NULL) OR (traceparent ~ '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$'::text) OR relay.refuse('traceparent is not a W3C trace context'::text, 'Pass it on as received, or leave it out.'::text)))
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 )
 WITH (vacuum_truncate=off, autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_insert_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
 
@@ -951,9 +1038,17 @@ CREATE TRIGGER endpoint_secret_changes AFTER INSERT OR DELETE OR UPDATE ON relay
 
 CREATE TRIGGER endpoint_subscribes AFTER INSERT OR UPDATE OF tenant, event_types, removed_at ON relay.endpoint FOR EACH ROW EXECUTE FUNCTION relay.endpoint_subscribes();
 
+-- Name: setting max_payload_bytes_changes; Type: TRIGGER; Schema: relay
+
+CREATE TRIGGER max_payload_bytes_changes AFTER INSERT OR UPDATE ON relay.setting FOR EACH ROW WHEN ((new.name = 'max_payload_bytes'::text)) EXECUTE FUNCTION relay.max_payload_bytes_changes();
+
 -- Name: outbox outbox_inserted; Type: TRIGGER; Schema: relay
 
 CREATE TRIGGER outbox_inserted AFTER INSERT ON relay.outbox REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION relay.outbox_inserted();
+
+-- Name: outbox outbox_updated; Type: TRIGGER; Schema: relay
+
+CREATE TRIGGER outbox_updated AFTER UPDATE ON relay.outbox REFERENCING NEW TABLE AS updated FOR EACH STATEMENT EXECUTE FUNCTION relay.outbox_updated();
 
 -- Name: pause pause_changes; Type: TRIGGER; Schema: relay
 

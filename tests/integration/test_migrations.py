@@ -7,6 +7,7 @@ import subprocess
 import asyncpg
 import pytest
 
+from relay.shipped_files import shipped
 from relay.store import migrate, migrations
 from relay.store.migrate import MigrationError, UnsupportedServer
 from relay.store.migrations import Migration, read_migrations, shipped_migrations, sql_text
@@ -198,6 +199,34 @@ async def test_a_server_that_is_too_old_is_refused() -> None:
 async def test_a_server_that_is_not_there_is_said_to_be_away() -> None:
     with pytest.raises(DatabaseAway):
         await migrate.status("postgresql://postgres@/relay?host=/nonexistent")
+
+
+async def test_the_upgrade_to_cheaper_inserts_keeps_events_limit_rules_and_rights(
+    any_empty_database: str,
+) -> None:
+    event = "insert into relay.outbox (event_type, payload) values ('a', '\"{}\"')"
+    await migrate.up(any_empty_database, migrations=SHIPPED[:1])
+    assert (
+        psql(any_empty_database, (shipped("sql") / "roles.sql").read_text(encoding="utf-8")).returncode == 0
+    )
+    async with connected(any_empty_database) as application:
+        await application.execute("update relay.setting set value = 30000")
+        await application.execute("set role relay_app")
+        await application.execute(event.format("first"))
+        await migrate.up(any_empty_database)  # as a superuser, and roles.sql is not run again
+        await application.execute(event.format("second"))
+        with pytest.raises(asyncpg.CheckViolationError, match="'a b' is not a dotted name"):
+            await application.execute("insert into relay.outbox (event_type, payload) values ('a b', '1')")
+        with pytest.raises(asyncpg.CheckViolationError, match="30001 bytes is over the limit of 30000 bytes"):
+            await application.execute(event.format("x" * 29_999))
+        await application.execute("reset role")
+        await application.execute("set role relay_daemon")
+        await application.execute("update relay.setting set value = 40000")
+        await application.execute(event.format("x" * 29_999))
+        sizes = await application.fetch(
+            "select f.size from relay.fresh f join relay.outbox using (seq) order by seq"
+        )
+        assert [row["size"] for row in sizes] == [7, 8, 30_001]
 
 
 def test_the_shipped_migrations_are_numbered_without_gaps() -> None:

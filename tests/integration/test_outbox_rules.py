@@ -1,8 +1,9 @@
-"""What applications may insert into relay.outbox, what is refused and how, and what the trigger does."""
+"""What applications may insert into relay.outbox, what is refused and how, and what is kept of it."""
 
-import asyncio
 import io
 import json
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 from uuid import uuid4
 
 import asyncpg
@@ -10,16 +11,52 @@ import pytest
 
 from tests.support.database import Connection, connected
 
+GOOD: dict[str, object] = {"event_type": "good", "payload": "1"}
+DEFAULTS = {"tenant": ""}
+
+
+def insert_of(*events: dict[str, object]) -> str:
+    """Return a statement that inserts events, their values as text literals of SQL."""
+    names = sorted({name for event in events for name in event})
+    rows = [", ".join(literal(event.get(name, DEFAULTS.get(name))) for name in names) for event in events]
+    return f"insert into relay.outbox ({', '.join(names)}) values ({'), ('.join(rows)})"
+
+
+def literal(value: object) -> str:
+    return "null" if value is None else f"'{value}'"
+
 
 async def insert(connection: Connection, **columns: object) -> int:
-    """Insert one event, as text literals of SQL would; return its seq."""
-    names = ", ".join(columns)
-    values = ", ".join("null" if value is None else f"'{value}'" for value in columns.values())
-    seq: int = await connection.fetchval(
-        f"insert into relay.outbox ({names}) values ({values}) returning seq"
-    )
+    """Insert one event; return its seq."""
+    seq: int = await connection.fetchval(insert_of(columns) + " returning seq")
     return seq
 
+
+async def insert_among_good_ones(connection: Connection, event: dict[str, object]) -> None:
+    await connection.execute(insert_of(GOOD, event, GOOD))
+
+
+async def copy(connection: Connection, event: dict[str, object]) -> None:
+    line = ",".join('"' + str(value).replace('"', '""') + '"' for value in event.values())
+    await connection.copy_to_table(
+        "outbox",
+        schema_name="relay",
+        source=io.BytesIO(f"{line}\n".encode()),
+        columns=list(event),
+        format="csv",
+    )
+
+
+async def update(connection: Connection, event: dict[str, object]) -> None:
+    """Give the newest of three good events these values."""
+    await connection.execute(insert_of(GOOD, GOOD))
+    seq = await insert(connection, **GOOD)
+    values = {"payload": None, **event}
+    changes = ", ".join(f"{name} = {literal(value)}" for name, value in values.items())
+    await connection.execute(f"update relay.outbox set {changes} where seq = {seq}")
+
+
+Write: TypeAlias = Callable[[Connection, dict[str, object]], Awaitable[None]]
 
 BAD = [
     ({"payload": "{}", "event_type": ""}, "event_type '' is not a dotted name", "invoice.paid"),
@@ -58,6 +95,75 @@ async def test_a_bad_event_fails_in_the_applications_transaction_and_says_what_t
         await insert(rolled_back, **columns)
     assert message in str(refused.value.message)
     assert hint in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("write", [insert_among_good_ones, copy, update])
+@pytest.mark.parametrize(("columns", "message", "hint"), BAD)
+async def test_every_way_to_write_an_event_keeps_the_rules(
+    rolled_back: Connection, write: Write, columns: dict[str, object], message: str, hint: str
+) -> None:
+    with pytest.raises(asyncpg.CheckViolationError) as refused:
+        await write(rolled_back, columns)
+    assert message in str(refused.value.message)
+    assert hint in str(refused.value.hint)
+
+
+async def test_the_first_rule_that_is_broken_is_named(rolled_back: Connection) -> None:
+    """In the order of their names, as PostgreSQL has it with constraints; the size comes last."""
+    await rolled_back.execute("update relay.setting set value = 20000 where name = 'max_payload_bytes'")
+    event: dict[str, object] = {
+        "content_type": "text", "event_type": "a b", "deliver_at": "4000-01-01", "expires_at": "3999-01-01",
+        "headers": "[]", "tenant": "t" * 256, "traceparent": "x",
+    }  # fmt: skip
+    cures: list[tuple[str, dict[str, object]]] = [
+        ("content_type must be a media type", {"content_type": None}),
+        ("is not a dotted name", {"event_type": "a"}),
+        ("expires_at is not after deliver_at", {"expires_at": "4001-01-01"}),
+        ("headers must be a JSON object", {"headers": "{}"}),
+        ("at most 255 characters", {"tenant": ""}),
+        ("exactly one of payload and body", {"body": "x" * 20_001}),
+        ("between the years 1970 and 3000", {"deliver_at": None, "expires_at": None}),
+        ("not a W3C trace context", {"traceparent": None}),
+        ("20001 bytes is over the limit", {"body": "x"}),
+    ]
+    for message, cure in cures:
+        with pytest.raises(asyncpg.CheckViolationError, match=message):
+            async with rolled_back.transaction():
+                await insert(rolled_back, **event)
+        event |= cure
+    assert await insert(rolled_back, **event) > 0
+
+
+async def test_the_first_bad_event_of_a_statement_is_named_and_none_is_kept(
+    any_connection: Connection,
+) -> None:
+    with pytest.raises(asyncpg.CheckViolationError, match="'first one' is not a dotted name"):
+        await any_connection.execute(
+            insert_of(GOOD, {**GOOD, "event_type": "first one"}, {**GOOD, "event_type": "second one"}, GOOD)
+        )
+    assert await any_connection.fetchval("select count(*) from relay.outbox") == 0
+    assert await any_connection.fetchval("select count(*) from relay.fresh") == 0
+
+
+async def test_a_bad_event_is_refused_where_only_conflicts_are_to_be_passed_over(
+    rolled_back: Connection,
+) -> None:
+    with pytest.raises(asyncpg.CheckViolationError, match="exactly one of payload and body"):
+        await rolled_back.execute(insert_of({"event_type": "a"}) + " on conflict do nothing")
+
+
+async def test_the_rules_cost_an_insert_no_call_and_no_check(rolled_back: Connection) -> None:
+    """A CHECK is made ready anew with every statement, and a function that is called costs more than all rules."""
+    plan = await rolled_back.fetch(
+        "explain (verbose, costs off) select relay.max_payload_bytes(), relay.broken_rule(event_type, payload, body,"
+        " content_type, tenant, ordering_key, headers, deliver_at, expires_at, dedupe_key, traceparent)"
+        " from relay.outbox"
+    )
+    assert "'traceparent_is_w3c'" in str(plan)
+    assert "broken_rule" not in str(plan)
+    assert "max_payload_bytes" not in str(plan)
+    checks = "select count(*) from pg_constraint where conrelid = 'relay.outbox'::regclass and contype = 'c'"
+    assert await rolled_back.fetchval(checks) == 0
 
 
 async def test_what_is_not_json_is_refused_as_payload(rolled_back: Connection) -> None:
@@ -131,6 +237,22 @@ async def test_the_limit_is_the_one_in_the_settings_and_holds_for_bodies_too(rol
     assert "delivery.max_payload_bytes" in str(refused.value.hint)
 
 
+async def test_a_new_limit_holds_for_those_who_inserted_under_the_old_one(any_database: str) -> None:
+    limit = "update relay.setting set value = {} where name = 'max_payload_bytes'"
+    large = {"event_type": "a", "body": "x" * 20_001}
+    async with connected(any_database) as application, connected(any_database) as relay:
+        await insert(application, **large)
+        await relay.execute("begin; " + limit.format(20_000))
+        await insert(application, **large)
+        await relay.execute("commit")
+        with pytest.raises(asyncpg.CheckViolationError, match="20001 bytes is over the limit of 20000 bytes"):
+            await insert(application, **large)
+        await relay.execute("begin; " + limit.format(1) + "; rollback")
+        await insert(application, event_type="a", body="x" * 20_000)
+        await relay.execute(limit.format(20_001))
+        await insert(application, **large)
+
+
 async def test_each_event_gets_one_fresh_row_of_its_size_and_transaction(rolled_back: Connection) -> None:
     await rolled_back.execute(
         "insert into relay.outbox (event_type, payload, body)"
@@ -172,60 +294,3 @@ async def test_a_second_event_with_a_dedupe_key_fails_like_any_unique_violation(
     assert ignored == "INSERT 0 0"
     with pytest.raises(asyncpg.UniqueViolationError):
         await insert(rolled_back, **columns)
-
-
-class Wakes:
-    """A connection that listens as the relay does."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._heard: asyncio.Queue[str] = asyncio.Queue()
-
-    async def start(self) -> None:
-        for channel in ("relay_wake", "fence"):
-            await self._connection.add_listener(channel, self._hear)
-
-    def _hear(self, _connection: object, _pid: int, channel: str, _payload: object) -> None:
-        self._heard.put_nowait(channel)
-
-    async def heard_before_fence(self, sender: Connection) -> list[str]:
-        """Return what was heard of all that was committed before now."""
-        await sender.execute("notify fence")
-        heard = []
-        while (channel := await asyncio.wait_for(self._heard.get(), 10)) != "fence":
-            heard.append(channel)
-        return heard
-
-
-async def test_applications_send_a_notify_only_while_the_relay_asks_for_it(any_database: str) -> None:
-    async with connected(any_database) as application, connected(any_database) as relay:
-        wakes = Wakes(relay)
-        await wakes.start()
-        await insert(application, event_type="a", payload="1")
-        assert await wakes.heard_before_fence(application) == []
-
-        await relay.execute(
-            "select setval('relay.armed_until', extract(epoch from now() + interval '1 minute')::bigint)"
-        )
-        await insert(application, event_type="a", payload="1")
-        assert await wakes.heard_before_fence(application) == ["relay_wake"]
-
-        await relay.execute("select setval('relay.armed_until', extract(epoch from now())::bigint - 1)")
-        await insert(application, event_type="a", payload="1")
-        assert await wakes.heard_before_fence(application) == []
-
-
-async def test_a_prepared_transaction_works_unless_the_relay_asks_for_a_notify(
-    any_connection: Connection,
-) -> None:
-    await any_connection.execute("begin")
-    await insert(any_connection, event_type="a", payload="1")
-    await any_connection.execute("prepare transaction 'one'")
-    await any_connection.execute("commit prepared 'one'")
-    assert await any_connection.fetchval("select count(*) from relay.fresh") == 1
-
-    await any_connection.execute("select setval('relay.armed_until', 4102444800)")
-    await any_connection.execute("begin")
-    await insert(any_connection, event_type="a", payload="1")
-    with pytest.raises(asyncpg.FeatureNotSupportedError):
-        await any_connection.execute("prepare transaction 'two'")

@@ -28,7 +28,7 @@ PLAIN_TABLE = """
 create table plain (like relay.outbox including defaults including identity);
 alter table plain add primary key (seq), add unique (id)
 """
-GATE = "if (select last_value from relay.armed_until) > extract(epoch from clock_timestamp()) then"
+GATE = "if to_timestamp(pg_sequence_last_value('relay.armed_until')) > clock_timestamp() then"
 TRIGGER = "select pg_get_functiondef('relay.outbox_inserted'::regproc)"
 PAYLOAD = '{"id": 1, "text": "' + "x" * (SHAPE.payload - 21) + '"}'
 INSERT_PLAIN = f"insert into plain (event_type, payload) values ('bench.none', '{PAYLOAD}');"
