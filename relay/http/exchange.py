@@ -75,6 +75,11 @@ class Exchange:
         self._lane.write_soon(self)
 
     @property
+    def is_over(self) -> bool:
+        """Whether its answer was handed on."""
+        return self._done is None
+
+    @property
     def descriptor(self) -> int:
         """The socket's; -1 if there is none any more."""
         return -1 if self._protocol is None else self._protocol.descriptor

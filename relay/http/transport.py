@@ -9,6 +9,7 @@ import asyncio
 import functools
 import select
 import ssl
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self, cast
@@ -29,6 +30,8 @@ from relay.model import Answer, Failure, Request
 
 IDLE_SECONDS = 4.0
 """How long an idle connection is kept; shorter than what common servers keep theirs."""
+CONNECTS_AT_ONCE = 10
+"""Connections that are begun in one turn of the loop."""
 MOST_ROUTES = 100_000
 """Kept at once; what is made anew costs a few microseconds."""
 
@@ -69,6 +72,7 @@ class Transport:
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
         self._open: set[Exchange] = set()
         self._unwritten: list[Exchange] = []
+        self._unconnected: deque[tuple[Exchange, bool]] = deque()
         self._tasks = asyncio.TaskGroup()
         self._deadlines: Deadlines
         self._connector: aiohttp.TCPConnector
@@ -134,8 +138,13 @@ class Transport:
     # What exchanges ask for.
 
     def connect(self, exchange: Exchange, *, fresh: bool) -> None:
-        """Get a connection, if need be one that nobody has used, and send the request over it."""
-        exchange.task = self._tasks.create_task(self._connect(exchange, fresh=fresh), name="connect")
+        """Get a connection, if need be one that nobody has used, and send the request over it.
+
+        Not all at once: making a connection takes the loop as long as ten deliveries, and a thousand would stall it.
+        """
+        if not self._unconnected:
+            asyncio.get_running_loop().call_soon(self._connect_some)
+        self._unconnected.append((exchange, fresh))
 
     def write_soon(self, exchange: Exchange) -> None:
         """Write its request with the loop's next turn, together with those that come until then.
@@ -156,6 +165,15 @@ class Transport:
         """Forget an exchange that is over."""
         self._deadlines.end(exchange, exchange.request.timeout)
         self._open.discard(exchange)
+
+    def _connect_some(self) -> None:
+        waiting = self._unconnected
+        for _ in range(min(len(waiting), CONNECTS_AT_ONCE)):
+            exchange, fresh = waiting.popleft()
+            if not exchange.is_over:
+                exchange.task = self._tasks.create_task(self._connect(exchange, fresh=fresh), name="connect")
+        if waiting:
+            asyncio.get_running_loop().call_soon(self._connect_some)
 
     def _write(self) -> None:
         """Write what waits. What the kernel holds of an idle connection is its end, or an answer to nothing asked."""
