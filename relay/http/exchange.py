@@ -52,7 +52,17 @@ class Exchange:
         done: Called when it is over.
     """
 
-    __slots__ = ("_connection", "_done", "_head", "_lane", "_protocol", "is_reused", "request", "task")
+    __slots__ = (
+        "_answer",
+        "_connection",
+        "_done",
+        "_head",
+        "_lane",
+        "_protocol",
+        "is_reused",
+        "request",
+        "task",
+    )
 
     def __init__(self, lane: Lane, request: Request, head: bytes, done: Done) -> None:
         self._lane = lane
@@ -61,6 +71,7 @@ class Exchange:
         self._done: Done | None = done
         self._connection: Connection | None = None
         self._protocol: HeadFirst | None = None
+        self._answer: tuple[RawResponseMessage, StreamReader] | None = None
         self.is_reused = False
         self.task: asyncio.Task[None] | None = None
 
@@ -105,6 +116,7 @@ class Exchange:
         if body.is_eof():
             self.finish_with(message, body, _whole(body, self.request.max_response_bytes))
         else:
+            self._answer = (message, body)
             self._lane.read_body(self, message, body)
 
     def broke(self, error: BaseException) -> None:
@@ -135,9 +147,13 @@ class Exchange:
         self.finish(Failure(code="timeout", message=f"no answer within {self.request.timeout:g} s"))
 
     def cut_off(self) -> None:
-        """End without an answer, by our own wish."""
-        self._give_up()
-        self.finish(None)
+        """End now by our own wish: with the status if it has come, else without an answer."""
+        if self._answer is None:
+            self._give_up()
+            self.finish(None)
+        elif self.task is not None:
+            self.task.cancel()
+            self.finish_with(*self._answer, b"")
 
     def finish_with(self, message: RawResponseMessage, body: StreamReader, content: bytes) -> None:
         """End with a response; the connection is used again if nothing is left on it, either way."""

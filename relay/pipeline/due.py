@@ -29,6 +29,10 @@ class DueTimes:
             heapq.heappush(self._heap, (at, endpoint_id))
             self._changed.set()
 
+    def look_again(self) -> None:
+        """Have whoever waits look at what it knew to be due already: it may be able to do more with it now."""
+        self._changed.set()
+
     def take_due(self) -> list[UUID]:
         """Return the endpoints with due work, and forget them."""
         due = []

@@ -66,6 +66,7 @@ class FanOut:
         if rows[0]["registry_version"] > self._desk.registry.version:
             for endpoint_id in await self._desk.registry.refresh(self._session):
                 self._desk.due.note(endpoint_id, 0.0)
+            self._desk.due.look_again()
         fresh = [row for row in rows if row["seq"] is not None]
         self.only_spilled = not budget
         keys = [(int(row["xid"]), row["seq"]) for row in fresh]

@@ -75,14 +75,15 @@ class Scheduler:
         Returns:
             How many for which endpoint, and the endpoints that are not in the registry.
         """
-        slots, rooms = self._desk.slots, dict[UUID, int]()
+        slots, registry, rooms = self._desk.slots, self._desk.registry, dict[UUID, int]()
         left = MOST_A_CLAIM if slots.has_bytes else 0
         slots.due_waits = False
         unknown: list[UUID] = []
         for endpoint_id in tuple(self._waiting):
-            endpoint = self._desk.registry.get(endpoint_id)
+            endpoint = registry.get(endpoint_id)
             if endpoint is None:
-                unknown.append(endpoint_id)
+                if registry.version:  # else the first look has yet to read it
+                    unknown.append(endpoint_id)
             elif endpoint.hold is not None:
                 del self._waiting[endpoint_id]  # its resumption is noted as due
             elif seconds := self._desk.standings.blocked_for(endpoint_id):

@@ -1,16 +1,28 @@
 -- End the waiting deliveries of endpoints that are not in the registry: removed, or never there. At most 1000 a call.
 --
+-- Which of them are gone is asked first, so that the many deliveries of one that is there are not walked.
+--
 -- $1 endpoint_ids: endpoints that have scheduled work and that the relay does not know
-with found as materialized (
+with gone as materialized (
+  select u.id
+  from unnest($1::uuid[]) as u(id)
+  where not exists (
+    select from relay.endpoint e where e.id = u.id and e.removed_at is null
+  )
+),
+found as materialized (
   select d.event_seq, d.endpoint_id
-  from relay.delivery d
-  where d.endpoint_id = any($1::uuid[])
-    and d.next_attempt_at is not null
-    and not exists (
-      select from relay.endpoint e where e.id = d.endpoint_id and e.removed_at is null
-    )
+  from gone
+  cross join lateral (
+    select event_seq, endpoint_id
+    from relay.delivery
+    where endpoint_id = gone.id
+      and next_attempt_at is not null
+    order by next_attempt_at
+    limit 1000
+    for update skip locked
+  ) as d
   limit 1000
-  for update skip locked
 ),
 changed as (
   update relay.delivery d

@@ -66,3 +66,14 @@ async def test_a_claim_reads_what_it_claims_however_much_is_due(
 
     leased = await rolled_back.fetchval("select count(*) from relay.delivery where claimed_by = 1")
     assert leased == claimed
+
+
+async def test_the_due_deliveries_of_an_endpoint_that_is_there_are_not_walked_to_find_that_out(
+    rolled_back: asyncpg.Connection,
+) -> None:
+    await fill(rolled_back)
+    await rolled_back.execute(
+        "insert into relay.endpoint (id, url) values ($1, 'https://example.com/')", DEAD
+    )
+
+    assert await most_read(rolled_back, "end_unknown", [DEAD]) < LIMIT

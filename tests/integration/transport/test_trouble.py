@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from relay.http import exchange
+from relay.model import Answer
 from tests.support.lane import failure, lane, post, response
 from tests.support.receiver import SILENCE, After, Receiver, Reply
 
@@ -204,3 +205,40 @@ async def test_a_time_out_leaves_its_task_as_if_never_cancelled() -> None:
         assert failure(answer).code == "timeout"
         assert task is not None
         assert task.cancelling() == 0
+
+
+async def test_what_is_cut_off_after_its_status_came_is_answered_with_it() -> None:
+    async with Receiver() as receiver, lane() as transport:
+        receiver.respond = lambda _: Reply(body=b"slow", length=100, after=After.HANG)
+        answers: list[Answer | None] = []
+        transport.start(post(receiver.url()), answers.append)
+        exchange = next(iter(transport._open))
+        await receiver.wait_for(lambda: exchange._answer is not None, "the head came")
+        transport.cut_off()
+
+        assert [response(answer).status for answer in answers if answer is not None] == [200]
+        await receiver.wait_for(lambda: not receiver._living, "its connection closed")
+
+
+async def test_what_is_cut_off_before_is_not_answered() -> None:
+    async with Receiver() as receiver, lane() as transport:
+        receiver.respond = lambda _: SILENCE
+        answers: list[Answer | None] = []
+        transport.start(post(receiver.url()), answers.append)
+        await receiver.wait_for_requests(1)
+        transport.cut_off()
+        transport.cut_off()
+
+        assert answers == [None]
+        await receiver.wait_for(lambda: not receiver._living, "its connection closed")
+
+
+async def test_a_server_of_another_protocol_that_speaks_first_is_a_protocol_failure() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.com ESMTP\r\n")
+        await reader.read()
+        writer.close()
+
+    async with serving(serve) as url, lane() as transport:
+        for _ in range(20):
+            assert failure(await transport.send(post(url))).code == "protocol"
