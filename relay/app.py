@@ -41,6 +41,8 @@ log = get_logger()
 
 LEASE_MARGIN = 30.0
 """Seconds that a lease outlives the longest time-out of an endpoint."""
+RECEIVE_BUFFER = 64 * 1024
+"""Bytes that a server can push into the kernel before they are read."""
 LAST_WRITE = 5.0
 """Seconds that the recorder gets at the end of a stop, even when the drain is over."""
 
@@ -90,7 +92,7 @@ class Relay:
             defaults=defaults_of(settings), secrets=SecretBox(), refuse_url=url_rule(settings.security)
         )
         self._registry = Registry(self._rows, self._standings)
-        self._guard = GuardedSocketFactory(address_policy(settings.security))
+        self._guard = GuardedSocketFactory(address_policy(settings.security), receive_buffer=RECEIVE_BUFFER)
         self._sender: Sender | None = None
 
     async def run(self) -> None:

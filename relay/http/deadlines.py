@@ -58,7 +58,7 @@ class Deadlines:
                 over.append((running, what))
             if not running:
                 del self._by_timeout[timeout]
+        self._tick = self._loop.call_later(TICK, self._look) if self._by_timeout or over else None
         for running, what in over:
             if running.pop(what, None) is not None:  # else the end of another one brought its end along
                 what.expire()
-        self._tick = self._loop.call_later(TICK, self._look) if self._by_timeout else None

@@ -213,7 +213,8 @@ RawHeaders = tuple[tuple[bytes, bytes], ...]
 def _headers(message: RawResponseMessage) -> Mapping[str, str]:
     """Return the headers; the same object for the same ones, since a server's differ little within a second."""
     raw = message.raw_headers
-    return _known_headers(raw) if len(raw) <= _MOST_KNOWN else _new_headers(raw)
+    size = sum([len(name) + len(value) for name, value in raw])
+    return _known_headers(raw) if size <= _MOST_KNOWN else _new_headers(raw)
 
 
 def _new_headers(raw: RawHeaders) -> Mapping[str, str]:
@@ -224,7 +225,8 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-_MOST_KNOWN = 20
+_MOST_KNOWN = 1000
+"""Bytes of headers that are kept: what strangers send must not fill the memory."""
 _known_headers = lru_cache(maxsize=512)(_new_headers)
 
 

@@ -17,6 +17,7 @@ READ_BUFFER = 16_384
 MOST_JOINED = 32 * 1024
 """Bytes of a body that goes out in one piece with its head; a larger one is not copied, but costs a second write."""
 _END = b"\r\n\r\n"
+_VERSION = b"HTTP/1."
 _SUCCESS = (b"HTTP/1.1 2", b"HTTP/1.0 2")
 
 Message = tuple[RawResponseMessage, StreamReader]
@@ -41,7 +42,7 @@ class HeadFirst(ResponseHandler):
 
     The parser takes a piece of data as a whole. If a body in it is malformed it forgets the head before it; but the
     status decides, and after a 2xx the event has arrived. If it holds ten thousand interim responses they are all
-    parsed, which stops the event loop for everybody. So it is fed head by head; but a piece that begins with a 2xx, the
+    parsed, which stops the event loop for everybody. So it is fed head by head; but a piece with one head of a 2xx, the
     usual case, first as a whole.
 
     Attributes:
@@ -57,8 +58,8 @@ class HeadFirst(ResponseHandler):
 
     def begin(self, asker: Asker, head: bytes, body: bytes) -> None:
         """Write a request; `asker` gets what comes of it. The connection is there, and usable."""
-        if self._parser is None:
-            self._renew_parser()
+        # Never the parser of the response before: it may be halfway into something that came after that one.
+        self._renew_parser()
         self.was_used = True
         self.has_received = False
         self._asker = asker
@@ -77,18 +78,18 @@ class HeadFirst(ResponseHandler):
     @property
     def descriptor(self) -> int:
         """The socket's, or -1 if the connection is gone."""
-        if self.transport is None:
-            return -1
-        if self._descriptor < 0:
-            self._descriptor = self.transport.get_extra_info("socket").fileno()
-        return self._descriptor
+        if self._descriptor < 0 and self.transport is not None:
+            socket = self.transport.get_extra_info("socket")
+            self._descriptor = -1 if socket is None else socket.fileno()  # none: TLS is just being torn down
+        return -1 if self.transport is None else self._descriptor
 
     def data_received(self, data: bytes) -> None:
         """Take what came; on an idle connection it means that it is not to be used again."""
         is_first = not self.has_received
         self.has_received = True
         if self._asker is not None:
-            if not (is_first and data.startswith(_SUCCESS) and self._take_whole(data)):
+            is_plain = is_first and data.startswith(_SUCCESS) and data.find(_VERSION, len(_VERSION)) < 0
+            if not (is_plain and self._take_whole(data)):
                 self._take_head(data)
         elif self._payload is not None:
             self._take_body(data)
@@ -98,8 +99,6 @@ class HeadFirst(ResponseHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell whoever waits for a response; who waits for the rest of a body is told by aiohttp."""
         asker, self._asker = self._asker, None
-        if not self.has_received:
-            self._parser = None  # what it remembers is of the response before
         super().connection_lost(exc)
         error = self.exception()
         if asker is not None and error is not None:

@@ -184,18 +184,26 @@ class Transport:
                 unread.register(descriptor, select.POLLIN)
         has_unread = {descriptor for descriptor, _ in unread.poll(0)}
         for exchange in unwritten:
-            exchange.write(has_unread=exchange.is_reused and exchange.descriptor in has_unread)
+            try:
+                exchange.write(has_unread=exchange.is_reused and exchange.descriptor in has_unread)
+            except Exception as error:  # noqa: BLE001 - the border of one delivery; the others are to be written
+                exchange.fail(error)
 
     async def _connect(self, exchange: Exchange, *, fresh: bool) -> None:
         request = exchange.request
         route, timeout = self._route(request.url), self._timeout(request.connect_timeout)
+        passed_over: list[Connection] = []
         try:
             while True:
                 connection = await self._connector.connect(route.connect, [], timeout)
-                is_reused = cast("HeadFirst", connection.protocol).was_used
-                if not is_reused or not (fresh or connection.protocol.should_close):  # type: ignore[union-attr]
+                protocol = cast("HeadFirst", connection.protocol)
+                is_reused = protocol.was_used
+                if not is_reused or not (fresh or protocol.should_close):
                     break
-                connection.close()
+                if protocol.should_close:
+                    connection.close()
+                else:
+                    passed_over.append(connection)
         except TimeoutError:
             exchange.finish(
                 Failure(code="timeout", message=f"no connection within {request.connect_timeout:g} s")
@@ -205,6 +213,9 @@ class Transport:
         else:
             exchange.task = None
             exchange.take(connection, is_reused=is_reused)
+        finally:
+            for each in passed_over:
+                each.release()
 
     def _idle(self, route: Route) -> Connection | None:
         """Take a connection from the pool, without a task: only whoever traces makes it wait."""

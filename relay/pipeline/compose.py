@@ -31,7 +31,9 @@ def compose(
     event_id = event.id
     opening, shown_opening = _opening(user_agent, event.content_type)
     signed, shown_signed = _signed(event, endpoint, timestamp)
-    further, shown_further = _further(_asked_for(event, endpoint))
+    asked_for = _asked_for(event, endpoint)
+    # Those of the endpoint alone come again and again.
+    further, shown_further = (_known_further if asked_for is endpoint.headers else _new_further)(asked_for)
     head = (
         f"{opening}X-Webhook-Id: {event_id}\r\n{signed}"
         f"X-Webhook-Event: {event.event_type}\r\nX-Webhook-Attempt: {number}\r\n{further}"
@@ -67,7 +69,9 @@ def _asked_for(event: Event, endpoint: Endpoint) -> Headers:
         headers.append(("X-Webhook-Sequence", str(event.sequence)))
     if event.traceparent is not None:
         headers.append(("traceparent", event.traceparent))
-    headers.extend(endpoint.headers)
+        headers.extend(pair for pair in endpoint.headers if pair[0].lower() != "traceparent")
+    else:
+        headers.extend(endpoint.headers)
     if event.headers is not None:
         taken = {"user-agent", "content-type", *(name.lower() for name, _ in headers)}
         headers.extend(pair for pair in _checked(event.headers) if pair[0].lower() not in taken)
@@ -82,12 +86,14 @@ def _opening(user_agent: str, content_type: str) -> tuple[str, str]:
     )
 
 
-@lru_cache(maxsize=4096)
-def _further(headers: Headers) -> tuple[str, str]:
+def _new_further(headers: Headers) -> tuple[str, str]:
     if not headers:
         return "", ""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
     return lines, f",{headers_json(headers)[1:-1]}"
+
+
+_known_further = lru_cache(maxsize=256)(_new_further)
 
 
 def _checked(text: str) -> Headers:

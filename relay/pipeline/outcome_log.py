@@ -11,6 +11,9 @@ from relay.pipeline.slots import Key
 
 log = get_logger()
 
+_LAST_TIME = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""That a date can be written of; a schedule may go beyond it."""
+
 
 class OutcomeLog:
     """Writes one line a result.
@@ -46,7 +49,7 @@ def _write_trouble(result: Result) -> None:
         case Delivered():
             pass  # told of in one go with the others
         case Retrying(delay=delay):
-            next_at = datetime.fromtimestamp(result.ended_at + delay, UTC)
+            next_at = datetime.fromtimestamp(min(result.ended_at + delay, _LAST_TIME), UTC)
             log.warning("attempt.failed", **about, next_attempt_at=next_at.isoformat(timespec="milliseconds"))
         case Dead(reason=reason):
             log.error("delivery.dead", **about, reason=reason)

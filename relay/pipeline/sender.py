@@ -17,6 +17,9 @@ from relay.store.clock import DatabaseClock
 
 log = get_logger()
 
+DEFECT_PAUSE = 60.0
+"""Seconds until a delivery is tried again whose answer could not be judged."""
+
 Ended = Callable[[Result], None]
 
 
@@ -76,7 +79,12 @@ class Sender:
         def answered(answer: Answer | None) -> None:
             # The database's clock may be corrected meanwhile; how long it took is the monotonic one's to tell.
             now = started + time.monotonic() - began
-            ended(_result(claim, endpoint, shown, answer, started=started, ended=now))
+            try:
+                result = _result(claim, endpoint, shown, answer, started=started, ended=now)
+            except Exception:
+                log.exception("delivery.failed_internally", event_id=event.id, endpoint_id=endpoint.id)
+                result = Result(claim, Released(delay=DEFECT_PAUSE), None, now)
+            ended(result)
 
         if endpoint.refusal is not None:
             answered(_never(endpoint.refusal))

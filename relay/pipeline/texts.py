@@ -43,7 +43,8 @@ def json_text(text: str) -> str:
 
 def _member(name: str, value: str) -> str:
     # The same few come again and again; a long one is more likely to be one of its kind, and would fill the memory.
-    return _known_member(name, value) if len(value) <= _LONGEST_KNOWN else _new_member(name, value)
+    is_short = len(name) + len(value) <= _LONGEST_KNOWN
+    return _known_member(name, value) if is_short else _new_member(name, value)
 
 
 def _new_member(name: str, value: str) -> str:

@@ -26,7 +26,7 @@ with given as (
   from unnest($1::text::bigint[], $2::text::bigint[], $3::text::boolean[], $4::text::uuid[]) as g(xid, seq, finished, after_endpoint)
 ),
 held as materialized (
-  select f.ctid as place, f.xid, f.seq, g.finished, g.after_endpoint
+  select f.xid, f.seq, g.finished, g.after_endpoint
   from given g
   join relay.fresh f on f.xid = g.xid and f.seq = g.seq
   for update of f skip locked
@@ -34,14 +34,16 @@ held as materialized (
 gone as (
   delete from relay.fresh f
   using held h
-  where f.ctid = h.place
+  where f.xid = h.xid
+    and f.seq = h.seq
     and h.finished
 ),
 kept as (
   update relay.fresh f
   set after_endpoint = h.after_endpoint
   from held h
-  where f.ctid = h.place
+  where f.xid = h.xid
+    and f.seq = h.seq
     and not h.finished
 ),
 ended as (

@@ -51,7 +51,7 @@ with o as materialized (
   )
 ),
 locked as materialized (
-  select o.*, d.ctid as place
+  select o.*
   from o
   join relay.delivery d using (event_seq, endpoint_id)
   where d.claim = o.claim
@@ -75,11 +75,11 @@ missed as materialized (
   ) as d on true
   where l.event_seq is null
 ),
--- A locked row stays where it is, so its place finds it without another look into the index.
 deleted as (
   delete from relay.delivery d
   using locked l
-  where d.ctid = l.place
+  where d.event_seq = l.event_seq
+    and d.endpoint_id = l.endpoint_id
     and (l.outcome = 'delivered' or (l.delivered_before and l.outcome <> 'released'))
 ),
 changed as (
@@ -98,7 +98,8 @@ changed as (
     last_error = case when l.logged then l.error else d.last_error end,
     ended_at = case when l.outcome in ('dead', 'cancelled') then now() end
   from locked l
-  where d.ctid = l.place
+  where d.event_seq = l.event_seq
+    and d.endpoint_id = l.endpoint_id
     and not (l.outcome = 'delivered' or (l.delivered_before and l.outcome <> 'released'))
 ),
 noted as (

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,8 +31,18 @@ async def describe(stage: Stage) -> dict[str, str]:
         "receiver": "C, a process of its own" if stage.sink.is_native else "Python, a process of its own",
         "revision": _git("describe", "--always", "--dirty"),
         "day": datetime.now(UTC).date().isoformat(),
-        "command": "python -m tests.bench " + " ".join(sys.argv[1:]),
+        "command": _command(sys.argv[1:]),
     }
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """Return the command, without where its page went."""
+    kept = [
+        each
+        for before, each in zip(["", *arguments], arguments, strict=False)
+        if "--page" not in {before, each}
+    ]
+    return " ".join(["python -m tests.bench", *kept])
 
 
 def _cpu() -> str:

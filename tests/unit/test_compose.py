@@ -98,3 +98,10 @@ def test_a_header_of_the_event_does_not_replace_one_of_the_endpoint() -> None:
 def test_headers_that_may_not_be_sent_are_refused(headers: str) -> None:
     with pytest.raises(InvalidHeader):
         compose(event(headers=headers), endpoint(), number=1, timestamp=NOW, user_agent="Relay/1.0")
+
+
+def test_of_two_trace_contexts_the_events_own_is_sent() -> None:
+    own = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+    wire, _ = composed(event(traceparent=own), endpoint(headers=(("Traceparent", "of the endpoint"),)))
+
+    assert [value for name, value in wire if name.lower() == "traceparent"] == [own]

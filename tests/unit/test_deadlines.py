@@ -78,6 +78,22 @@ async def test_what_is_ended_by_the_expiry_of_another_does_not_expire_with_it() 
     assert not second.is_over
 
 
+async def test_a_defect_at_one_expiry_does_not_keep_the_others_from_theirs() -> None:
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+    deadlines = Deadlines()
+
+    def fail() -> None:
+        raise RuntimeError("a defect")
+
+    for waiting in (Waiting(then=fail), Waiting(), Waiting()):
+        deadlines.begin(waiting, 0.05)
+        last = waiting
+    await last.seconds()
+
+    assert [str(each) for each in reported] == ["a defect"]
+
+
 async def test_nothing_ticks_once_nobody_waits() -> None:
     deadlines = Deadlines()
     await begin(deadlines, 0.01).seconds()

@@ -108,6 +108,39 @@ async def test_a_connection_that_must_not_be_reused_is_not(wire: bytes) -> None:
         assert [each.connection for each in receiver.received] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nok",
+    ],
+)
+async def test_the_beginning_of_another_response_does_not_swallow_the_next_one(first: bytes) -> None:
+    """Else a refusal would be taken for a header of it, and the event for delivered."""
+    stray = b"HTTP/1.1 200 OK\r\nX-Foo: "
+    refusal = b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
+
+    async with Receiver() as receiver, lane() as transport:
+        receiver.respond = lambda each: Reply(raw=first + stray if each.on_connection == 1 else refusal)
+        await transport.send(post(receiver.url()))
+        receiver.respond = lambda _: Reply(raw=refusal)
+        assert response(await transport.send(post(receiver.url()))).status == 500
+
+
+async def test_sending_again_leaves_the_other_idle_connections_in_the_pool() -> None:
+    async with Receiver() as receiver, lane() as transport:
+        receiver.hold()
+        first = [asyncio.create_task(transport.send(post(receiver.url()))) for _ in range(10)]
+        await receiver.wait_for_open(10)
+        receiver.release()
+        await asyncio.gather(*first)
+        receiver.respond = lambda each: HANG_UP if each.on_connection > 1 else Reply()
+        assert response(await transport.send(post(receiver.url()))).status == 200
+
+        assert sum(len(pool) for pool in transport._connector._conns.values()) == 10
+
+
 async def test_a_body_larger_than_what_is_read_does_not_stop_up_its_connection() -> None:
     async with Receiver() as receiver, lane() as transport:
         receiver.respond = lambda _: Reply(body=b"x" * 60_000)
