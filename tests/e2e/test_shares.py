@@ -69,8 +69,8 @@ async def test_new_events_leave_a_part_of_the_slots_to_what_is_due(world: World)
         daemon = await world.start({**FEW, "retry": {"base": "100ms"}})
         await world.prove(daemon, event_type="new")
 
-        await world.application.insert_all(['{"id": 1}'] * 1500, event_type="new")
         due = await world.application.insert(event_type="due")
+        await world.application.insert_all(['{"id": 1}'] * 1500, event_type="new")
         await other.wait_for_event(due, count=2)
 
         assert len(world.receiver.receipts) < 1500
