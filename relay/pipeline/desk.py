@@ -11,6 +11,9 @@ from relay.pipeline.due import DueTimes
 from relay.pipeline.slots import Slots
 from relay.store.clock import DatabaseClock
 
+PIECE = 8 * 1024 * 1024
+"""Bytes of payload that one statement brings: more would hold up its connection, and stand in memory several times."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:

@@ -9,7 +9,7 @@ import asyncpg
 
 from relay.observe.logs import get_logger, log_many
 from relay.pipeline.cursor import FreshCursor
-from relay.pipeline.desk import Desk
+from relay.pipeline.desk import PIECE, Desk
 from relay.pipeline.plan import MOST_DELIVERIES, Plan, Share, plan, share_of
 from relay.store.session import DATA_ERRORS, DatabaseAway, Session
 
@@ -17,8 +17,6 @@ log = get_logger()
 
 MOST_A_PAGE = 500
 LEAST_A_PAGE = 20
-PIECE = 8 * 1024 * 1024
-"""Bytes of payload in a page: a larger one would hold up its connection, and stand in memory several times."""
 NO_LIMIT = 2**62
 LOCKED_PAUSE = 1.0
 """Seconds until fresh rows are looked for again that somebody held locked."""

@@ -10,15 +10,13 @@ import asyncpg
 
 from relay.model import Claim
 from relay.observe.logs import get_logger
-from relay.pipeline.desk import Desk
+from relay.pipeline.desk import PIECE, Desk
 from relay.pipeline.rows import claim_of
 from relay.store.session import Session
 
 log = get_logger()
 
 MOST_A_CLAIM = 500
-PIECE = 8 * 1024 * 1024
-"""Bytes of payload in a claim: a larger one would hold up its connection, and stand in memory several times."""
 LOCKED_PAUSE = 1.0
 """Seconds until an endpoint is asked again whose due deliveries somebody else holds locked."""
 

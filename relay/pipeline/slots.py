@@ -134,7 +134,7 @@ class Slots:
 
     def take_for(self, endpoint: Endpoint, seq: int, size: int) -> bool:
         """Take a slot for a delivery of a new event, if there is room for its bytes, in all and for its endpoint."""
-        if self.free_for_new <= 0 or self.own_room(endpoint) <= 0 or not self.has_room_for(size):
+        if self.room(endpoint) <= 0 or not self.has_room_for(size):
             return False
         return self.take((seq, endpoint.id), size)
 
