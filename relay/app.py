@@ -22,6 +22,7 @@ from relay.pipeline.dispatcher import Dispatcher
 from relay.pipeline.due import DueTimes
 from relay.pipeline.fanout import FanOut
 from relay.pipeline.housekeeping import Housekeeping
+from relay.pipeline.leases import Leases
 from relay.pipeline.listener import Listener, Rest
 from relay.pipeline.outcome_log import OutcomeLog
 from relay.pipeline.recorder import Recorder
@@ -165,6 +166,7 @@ class Relay:
             lease=LEASE_MARGIN,
         )
         self._scheduler = Scheduler(self._sessions.claim, desk)
+        self._leases = Leases(scheduler=self._scheduler, desk=desk)
         self._fanout = FanOut(self._sessions.fan_out, desk)
         self._build_loops()
 
@@ -188,6 +190,7 @@ class Relay:
         self._keeping = Housekeeping(
             session=self._sessions.admin,
             scheduler=self._scheduler,
+            leases=self._leases,
             active=self._instance.active,
             wake=self._wake,
             backoff=self._backoff("housekeeping"),
@@ -297,6 +300,7 @@ class Relay:
         self._rest.forget()
         self._standings.distrust()
         self._registry.version = 0  # read again with the breakers
+        self._leases.look_at_all()
         self._keeping.survey_soon()
         self._listener.woken.set()
 

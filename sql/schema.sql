@@ -1000,7 +1000,11 @@ CREATE INDEX attempt_default_attempted_at_idx ON relay.attempt_default USING bri
 
 -- Name: delivery_due; Type: INDEX; Schema: relay
 
-CREATE INDEX delivery_due ON relay.delivery USING btree (endpoint_id, next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+CREATE INDEX delivery_due ON relay.delivery USING btree (endpoint_id, next_attempt_at) WHERE ((next_attempt_at IS NOT NULL) AND (claimed_by IS NULL));
+
+-- Name: delivery_leased; Type: INDEX; Schema: relay
+
+CREATE INDEX delivery_leased ON relay.delivery USING btree (next_attempt_at) WHERE (claimed_by IS NOT NULL);
 
 -- Name: endpoint_secret_of; Type: INDEX; Schema: relay
 

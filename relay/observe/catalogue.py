@@ -204,7 +204,7 @@ CATALOGUE: tuple[LogEvent, ...] = (
     LogEvent(
         "leases.returned",
         "info",
-        "Deliveries that a vanished relay had claimed, or this one before, are due again.",
+        "Deliveries that a vanished relay had claimed, or that one held for longer than it said, are due again.",
         ("deliveries", "waited_ms"),
     ),
     LogEvent(

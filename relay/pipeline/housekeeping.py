@@ -5,6 +5,7 @@ import time
 
 import asyncpg
 
+from relay.pipeline.leases import Leases
 from relay.pipeline.scheduler import Scheduler
 from relay.store.session import DatabaseAway, Session
 from relay.store.watch import Backoff
@@ -21,6 +22,7 @@ class Housekeeping:
     Args:
         session: The admin session.
         scheduler: Gets what the survey finds.
+        leases: Looked through before.
         active: Set while this relay works.
         wake: Wakes the scheduler.
         backoff: Pauses between tries while the database is away.
@@ -31,12 +33,14 @@ class Housekeeping:
         *,
         session: Session,
         scheduler: Scheduler,
+        leases: Leases,
         active: asyncio.Event,
         wake: asyncio.Event,
         backoff: Backoff,
     ) -> None:
         self._session = session
         self._scheduler = scheduler
+        self._leases = leases
         self._active = active
         self._wake = wake
         self._backoff = backoff
@@ -67,6 +71,7 @@ class Housekeeping:
 
     async def _round(self) -> None:
         await self._session.fetch("fresh_repair")
+        await self._leases.end_lapsed(self._session)
         await self._scheduler.survey(self._session)
         self._wake.set()
         self.surveyed.set()

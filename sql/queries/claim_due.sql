@@ -25,6 +25,7 @@ found as materialized (
     from relay.delivery
     where endpoint_id = room.endpoint_id
       and next_attempt_at <= now()
+      and claimed_by is null
     order by next_attempt_at
     limit room.room
     for update skip locked
@@ -109,6 +110,7 @@ cross join lateral (
     from relay.delivery
     where endpoint_id = room.endpoint_id
       and next_attempt_at <= now()
+      and claimed_by is null
       and seen.found < room.room
     order by next_attempt_at
     limit room.room
@@ -119,6 +121,7 @@ left join lateral (
   from relay.delivery
   where endpoint_id = room.endpoint_id
     and next_attempt_at > now()
+    and claimed_by is null
   order by next_attempt_at
   limit 1
 ) as later on true

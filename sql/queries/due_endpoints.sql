@@ -5,6 +5,7 @@ with recursive walk as (
   (select endpoint_id, next_attempt_at
    from relay.delivery
    where next_attempt_at is not null
+     and claimed_by is null
    order by endpoint_id, next_attempt_at
    limit 1)
   union all
@@ -14,6 +15,7 @@ with recursive walk as (
     select endpoint_id, next_attempt_at
     from relay.delivery
     where next_attempt_at is not null
+     and claimed_by is null
       and endpoint_id > w.endpoint_id
     order by endpoint_id, next_attempt_at
     limit 1

@@ -18,6 +18,7 @@ found as materialized (
     from relay.delivery
     where endpoint_id = gone.id
       and next_attempt_at is not null
+      and claimed_by is null
     order by next_attempt_at
     limit 1000
     for update skip locked

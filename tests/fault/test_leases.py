@@ -68,6 +68,24 @@ async def test_leases_that_somebody_holds_locked_are_returned_as_soon_as_they_ar
     await receiver.wait_for_event(event_id, count=2, limit=AT_ONCE)
 
 
+async def test_a_lease_of_a_relay_that_nobody_knows_ends_when_it_ran_out(world: World) -> None:
+    application = world.application
+    endpoint_id = await application.add_endpoint(world.receiver.url())
+    event_id = await application.insert()
+    connection = await application.connection()
+    await connection.execute(
+        "with f as (delete from relay.fresh returning seq)"
+        " insert into relay.delivery (event_seq, endpoint_id, size, claim, claimed_by, next_attempt_at)"
+        " select seq, $1, 2, 1, 4242, now() - interval '1 s' from f",
+        endpoint_id,
+    )
+
+    daemon = await world.start()
+
+    await application.wait_for_state(event_id, "delivered")
+    assert daemon.logged("leases.returned", deliveries=1)
+
+
 async def test_a_delivery_in_hand_at_too_many_ends_of_the_process_is_quarantined_alone(world: World) -> None:
     receiver, application = world.receiver, world.application
     await application.add_endpoint(receiver.url())
