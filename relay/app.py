@@ -26,7 +26,7 @@ from relay.pipeline.leases import Leases
 from relay.pipeline.listener import Listener, Rest
 from relay.pipeline.outcome_log import OutcomeLog
 from relay.pipeline.recorder import Recorder
-from relay.pipeline.rounds import ClaimRound, FanOutRound, Rounds, either
+from relay.pipeline.rounds import LOST, ClaimRound, FanOutRound, Rounds, either
 from relay.pipeline.scheduler import Scheduler
 from relay.pipeline.sender import Sender, limits_of
 from relay.pipeline.slots import Slots
@@ -167,14 +167,14 @@ class Relay:
         )
         self._scheduler = Scheduler(self._sessions.claim, desk)
         self._leases = Leases(scheduler=self._scheduler, desk=desk)
-        self._fanout = FanOut(self._sessions.fan_out, desk)
+        self._fanout = FanOut(looking=self._sessions.look, writing=self._sessions.fan_out, desk=desk)
         self._build_loops()
 
     def _build_loops(self) -> None:
         """Put together what keeps the stages going."""
         database = self._settings.database
         self._rest = Rest(
-            session=self._sessions.fan_out,
+            session=self._sessions.look,
             listener=self._listener,
             poll_interval=database.poll_interval.total_seconds(),
             listen=database.listen,
@@ -232,7 +232,9 @@ class Relay:
             async with self._dispatcher:
                 await self._feed()
             await self._finish(recording)
-            await self._instance.leave(is_empty_handed=self._slots.in_hand == 0)
+            await self._instance.leave(
+                is_empty_handed=self._slots.in_hand == 0 and not self._scheduler.suspects_strays
+            )
             for chore in chores:
                 chore.cancel()
 
@@ -240,18 +242,24 @@ class Relay:
         """Run the loops that start deliveries, until the stop; a step under way ends in its own time."""
         rounds = Rounds(active=self._instance.active, stop=self._stop)
         async with asyncio.TaskGroup() as feeding:
-            fanning = rounds.repeat(
-                self._fanning.step, after_loss=self._lost_in_fan_out, backoff=self._backoff("fan-out")
-            )
             claiming = rounds.repeat(
                 self._claiming.step, after_loss=self._scheduler.suspect_strays, backoff=self._backoff("claim")
             )
-            feeding.create_task(fanning, name="fan-out")
+            feeding.create_task(self._fan_out(rounds), name="fan-out")
             feeding.create_task(claiming, name="claim")
             await self._stop.wait()
             self._begin_drain()
-            self._listener.woken.set()
+            self._rest.end()
             self._wake.set()
+
+    async def _fan_out(self, rounds: Rounds) -> None:
+        await rounds.repeat(
+            self._fanning.step, after_loss=self._lost_in_fan_out, backoff=self._backoff("fan-out")
+        )
+        try:
+            await self._fanning.written()
+        except LOST:
+            self._lost_in_fan_out()
 
     def _begin_drain(self) -> None:
         systemd.stopping()

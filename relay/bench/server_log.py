@@ -32,7 +32,7 @@ class Logged:
     """One statement of the relay.
 
     Attributes:
-        session: Which of its sessions sent it: claim, record, fan-out, listener, admin.
+        session: Which of its sessions sent it: look, fan-out, claim, record, listener, admin.
         began: Epoch seconds at which the server began with it.
         ms: What it took, parsing and planning included.
     """

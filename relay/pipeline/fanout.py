@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Container, Iterable
+from typing import NamedTuple
 
 import asyncpg
 
@@ -22,16 +23,30 @@ LOCKED_PAUSE = 1.0
 """Seconds until fresh rows are looked for again that somebody held locked."""
 
 
+class Page(NamedTuple):
+    """What one look found.
+
+    Attributes:
+        rows: Fresh events.
+        has_more: There are, or may be, more of them to be had at once.
+    """
+
+    rows: list[asyncpg.Record]
+    has_more: bool
+
+
 class FanOut:
     """Reads fresh events and writes their deliveries, leasing at once what there are slots for.
 
     Args:
-        session: Its own connection.
+        looking: The connection that reads.
+        writing: The connection that writes: so the next page is read meanwhile.
         desk: The parts it works with.
     """
 
-    def __init__(self, session: Session, desk: Desk) -> None:
-        self._session = session
+    def __init__(self, *, looking: Session, writing: Session, desk: Desk) -> None:
+        self._looking = looking
+        self._writing = writing
         self._desk = desk
         self._cursor = FreshCursor()
         self.snapshot = "0:0:"
@@ -43,14 +58,14 @@ class FanOut:
         """Read everything with the next look: what was read and not written would else be passed over."""
         self._cursor = FreshCursor()
 
-    async def step(self) -> int:
-        """Look once and fan out what is new; returns how many events that was.
+    async def look(self) -> Page:
+        """Look once for what is new; whoever gets it has it written, or lets this start over.
 
         Raises:
-            DatabaseAway: Nothing is known of what was under way; start over, and release strays.
+            DatabaseAway: As of any statement.
         """
         # After a lost session too: a server that crashed gives transaction numbers out again.
-        if not self._session.is_open or time.monotonic() > self._look_at_all:
+        if not self._looking.is_open or time.monotonic() > self._look_at_all:
             self._look_at_all = float("inf")
             self.start_over()
         asked = time.monotonic()
@@ -58,19 +73,18 @@ class FanOut:
         # Without a free slot nothing can be leased, and the bodies need not come along.
         budget = self._desk.slots.free_bytes if self._desk.slots.free_for_new else 0
         piece = PIECE if budget else NO_LIMIT
-        rows = await self._session.fetch("look", *cursor.arguments(), self._page(), budget, piece)
+        rows = await self._looking.fetch("look", *cursor.arguments(), self._page(), budget, piece)
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)
         self.snapshot = rows[0]["snapshot"]
         if rows[0]["registry_version"] > self._desk.registry.version:
-            for endpoint_id in await self._desk.registry.refresh(self._session):
+            for endpoint_id in await self._desk.registry.refresh(self._looking):
                 self._desk.due.note(endpoint_id, 0.0)
             self._desk.due.look_again()
+        has_more = rows[0]["has_more"]
         fresh = [row for row in rows if row["seq"] is not None]
         self.only_spilled = not budget
-        keys = [(int(row["xid"]), row["seq"]) for row in fresh]
-        cursor.took(self.snapshot, keys, has_more=rows[0]["has_more"])
-        await self._fan_out(fresh)
-        return len(fresh)
+        cursor.took(self.snapshot, [(int(row["xid"]), row["seq"]) for row in fresh], has_more=has_more)
+        return Page(fresh, has_more)
 
     def _page(self) -> int:
         """Return how many events to look at: no more than can be leased, while anything can be.
@@ -80,8 +94,12 @@ class FanOut:
         free = self._desk.slots.free_for_new
         return max(min(int(free / self._width), MOST_A_PAGE), LEAST_A_PAGE) if free else MOST_A_PAGE
 
-    async def _fan_out(self, rows: list[asyncpg.Record]) -> None:
-        """Write the deliveries of these events, as many statements as it takes."""
+    async def write(self, rows: list[asyncpg.Record]) -> None:
+        """Write the deliveries of these events, as many statements as it takes, and start those that are ours.
+
+        Raises:
+            DatabaseAway: Nothing is known of what was under way; start over, and release strays.
+        """
         waiting = deque((row, row["after_endpoint"]) for row in rows)
         while waiting:
             shares: list[Share] = []
@@ -116,7 +134,7 @@ class FanOut:
         lease = self._desk.claim_seconds
         claims = planned.claims
         try:
-            rows = await self._session.fetch(
+            rows = await self._writing.fetch(
                 "fan_out", *planned.arguments(instance=self._desk.instance, lease=lease)
             )
         except BaseException:

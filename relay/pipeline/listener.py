@@ -19,10 +19,14 @@ ARMED_FOR = 20.0
 """Seconds that the flag stays up by itself; so a relay that died costs applications nothing for long."""
 RENEWED_AFTER = 10.0
 LONGEST_SETTLING = 1.0
-BUSY_LOOKS = 10
-"""After so many looks in a row that found something, commits need not notify any more."""
+SETTLING_POLL = 0.005
+BUSY_LOOKS = 30
+"""After so many looks in a row that found much, commits need not notify any more."""
+BUSY_EVENTS = 4
+"""Events that are much for one look. With fewer, commits are not so many that a NOTIFY in each is felt."""
+EMPTY_LOOKS = 3
 SHORTEST_REST = 0.002
-"""Seconds between two looks that find nothing: a flood of notifications must not become a flood of looks."""
+"""Seconds that a look rests when so many before it found nothing."""
 
 
 class Listener:
@@ -43,10 +47,10 @@ class Listener:
 
 
 class Rest:
-    """Decides how the fan-out waits when it found nothing.
+    """Decides how long the fan-out waits between two looks.
 
     Args:
-        session: The fan-out's own.
+        session: The one that looks.
         listener: Hears notifications.
         poll_interval: Longest wait in seconds.
         listen: Whether to ask for notifications at all.
@@ -61,31 +65,58 @@ class Rest:
         self._settling_until: float | None = None
         self._settled_at: int | None = None
         self._busy = 0
+        self._empty = 0
+        self._is_over = False
 
-    async def found_work(self) -> None:
-        """Note a look that found something."""
-        self._busy += 1
-        if self._busy >= BUSY_LOOKS and self._armed_at is not None:
-            self._armed_at = None
-            await self._session.fetch("arm", 0.0)
+    def begin_look(self) -> None:
+        """Note that a look begins: it sees all that was notified before."""
+        self._listener.woken.clear()
+
+    def wake_on_failure(self, work: "asyncio.Future[None]") -> None:
+        """End the wait if this work failed, so that whoever waits hears of it."""
+        if not work.cancelled() and work.exception() is not None:
+            self._listener.woken.set()
+
+    def end(self) -> None:
+        """Wait no more: it is to stop."""
+        self._is_over = True
+        self._listener.woken.set()
 
     def forget(self) -> None:
         """Note that the session was lost: whether the flag is up is not known."""
         self._armed_at = None
 
-    async def found_nothing(self, snapshot: str) -> None:
+    async def after_look(self, found: int, snapshot: str, *, has_more: bool) -> None:
         """Wait until another look is due.
 
+        While the flag is up, and nobody can have missed it, whatever commits from now on is notified.
+
         Args:
-            snapshot: The one that saw nothing.
+            found: How many events the look found.
+            snapshot: What it saw.
+            has_more: There is more to be had at once.
         """
-        self._busy = 0
-        if self._listen and not await self._is_armed():
+        self._empty = 0 if found else self._empty + 1
+        await self._judge_haste(found)
+        if has_more:
             return
-        if self._settling_until is not None and not self._has_settled(snapshot):
-            await self._wait(0.005)
+        if not self._listen:
+            await self._wait(0.0 if found else self._poll_interval)
+        elif found and self._armed_at is None:
+            return  # in haste, or not asleep yet: look until nothing is left
+        elif not await self._is_armed():
             return
-        await self._wait(min(self._poll_interval, RENEWED_AFTER))
+        elif self._settling_until is not None and not self._has_settled(snapshot):
+            await self._wait(0.0 if found else SETTLING_POLL)
+        else:
+            await self._wait(min(self._poll_interval, RENEWED_AFTER))
+
+    async def _judge_haste(self, found: int) -> None:
+        """Take the flag down when so many looks found so much that they need no notification."""
+        self._busy = self._busy + 1 if found >= BUSY_EVENTS else 0
+        if self._busy >= BUSY_LOOKS and self._armed_at is not None:
+            self._armed_at = None
+            await self._session.fetch("arm", 0.0)
 
     async def _is_armed(self) -> bool:
         """Raise the flag if it is due; False if it was down, so that the next look comes after it."""
@@ -112,13 +143,14 @@ class Rest:
         return False
 
     async def _wait(self, limit: float) -> None:
-        started = time.monotonic()
-        try:
-            async with asyncio.timeout(limit):
-                await self._listener.woken.wait()
-        except TimeoutError:
-            pass  # nobody spoke up: the poll
-        self._listener.woken.clear()
-        rested = time.monotonic() - started
-        if rested < SHORTEST_REST:
-            await asyncio.sleep(SHORTEST_REST - rested)
+        if self._is_over:
+            return
+        if self._empty >= EMPTY_LOOKS:
+            # They were woken for nothing: a flood of notifications must not become a flood of looks.
+            await asyncio.sleep(min(SHORTEST_REST, limit))
+        if limit and not self._listener.woken.is_set():
+            try:
+                async with asyncio.timeout(limit):
+                    await self._listener.woken.wait()
+            except TimeoutError:
+                pass  # nobody spoke up: the poll

@@ -20,6 +20,9 @@ log = get_logger()
 LONGEST_WAIT = 0.25
 """Seconds that events are left unseen for want of a slot; then they are written down, for claims to come."""
 
+LOST = (DatabaseAway, ValueRefused, asyncpg.PostgresError)
+"""What a step may fail with: nothing is known of what it was at."""
+
 Step = Callable[[], Awaitable[None]]
 
 
@@ -56,40 +59,74 @@ class Rounds:
             try:
                 await step()
                 backoff.succeeded()
-            except (DatabaseAway, ValueRefused, asyncpg.PostgresError) as error:
+            except LOST as error:
                 after_loss()
                 await backoff.failed(error)
 
 
 class FanOutRound:
-    """One round of the fan-out: look, fan out, or rest."""
+    """One round of the fan-out: look, hand on what was found, and rest if that was all.
+
+    While one page is written the next is looked for, so that an event that comes meanwhile does not wait for both.
+    """
 
     def __init__(self, *, fanout: FanOut, rest: Rest, slots: Slots) -> None:
         self._fanout = fanout
         self._rest = rest
         self._slots = slots
-        self.is_idle = False
+        self._writing: asyncio.Task[None] | None = None
+        self._is_resting = False
         self.first_look = asyncio.Event()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no more to be found, and everything found is written."""
+        return self._is_resting and (self._writing is None or self._writing.done())
+
     async def step(self) -> None:
-        """Fan out what is new; if nothing is, wait for a wake-up or the poll.
+        """Look once, and rest until another look is due.
 
         While all slots are taken, events are better left where they are for a moment: what is leased at once costs half
         of what is written down first and claimed later.
         """
+        if self._writing is not None and self._writing.done():
+            await self.written()
         if self.first_look.is_set() and not self._slots.free_for_new:
             await self._slots.wait_for_some(LONGEST_WAIT)
         started = time.monotonic()
-        found = await self._fanout.step()
+        self._rest.begin_look()
+        page = await self._fanout.look()
+        if page.rows:
+            await self.written()
+            self._writing = asyncio.create_task(self._fanout.write(page.rows), name="fan-out of a page")
+            self._writing.add_done_callback(self._rest.wake_on_failure)
+            await asyncio.sleep(0)  # it takes its slots before the next look asks how many there are
         self.first_look.set()
-        self.is_idle = found == 0
-        if found:
-            await self._rest.found_work()
-            if self._fanout.only_spilled:
-                # No slot is free, so nothing is gained by haste: half of the database's time is left to the rest.
-                await asyncio.sleep(time.monotonic() - started)
-        else:
-            await self._rest.found_nothing(self._fanout.snapshot)
+        if page.rows and self._fanout.only_spilled:
+            # No slot is free, so nothing is gained by haste: half of the database's time is left to the rest.
+            await self.written()
+            await asyncio.sleep(time.monotonic() - started)
+        elif not page.rows:
+            await self.written()
+        self._is_resting = not page.has_more
+        try:
+            await self._rest.after_look(len(page.rows), self._fanout.snapshot, has_more=page.has_more)
+        finally:
+            self._is_resting = False
+
+    async def written(self) -> None:
+        """Wait until what was found is written.
+
+        Raises:
+            DatabaseAway: As of `FanOut.write`.
+        """
+        writing = self._writing
+        if writing is not None:
+            try:
+                await asyncio.shield(writing)
+            finally:
+                if writing.done():
+                    self._writing = None
 
 
 class ClaimRound:

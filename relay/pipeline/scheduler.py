@@ -27,18 +27,21 @@ class Scheduler:
     Args:
         session: Its own connection.
         desk: The parts it works with.
+
+    Attributes:
+        suspects_strays: Deliveries may be leased to us that are not in hand.
     """
 
     def __init__(self, session: Session, desk: Desk) -> None:
         self._session = session
         self._desk = desk
         self._waiting: dict[UUID, None] = {}
-        self._strays_suspected = False
+        self.suspects_strays = False
         self._claiming = asyncio.Lock()
 
     def suspect_strays(self) -> None:
         """Note that a reply was lost: deliveries may be leased to us that are not in hand."""
-        self._strays_suspected = True
+        self.suspects_strays = True
 
     async def step(self) -> bool:
         """Claim once; returns whether it is worth to ask again at once.
@@ -47,7 +50,7 @@ class Scheduler:
             DatabaseAway: Nothing is known of what was under way.
         """
         async with self._claiming:
-            if self._strays_suspected:
+            if self.suspects_strays:
                 await self._release_strays()
             self._waiting.update(dict.fromkeys(self._desk.due.take_due()))
             rooms, unknown = self._rooms()
@@ -158,7 +161,7 @@ class Scheduler:
             rows = await self._session.fetch(
                 "release_strays", self._desk.instance, [key[0] for key in keys], [key[1] for key in keys]
             )
-        self._strays_suspected = False
+        self.suspects_strays = False
         for row in rows:
             self._desk.due.note(row["endpoint_id"], 0.0)
 

@@ -18,6 +18,7 @@ class Sessions:
     def __init__(self, dsn: str, *, setup: Setup | None, timed: Mapping[str, Histogram]) -> None:
         # Two seconds without an answer are two seconds in which another relay may take over.
         self.listener = Session(dsn, name="listener", timeout=2.0, setup=setup)
+        self.look = Session(dsn, name="look", settings=PIPELINE_SETTINGS)
         self.fan_out = Session(dsn, name="fan-out", settings=PIPELINE_SETTINGS)
         self.claim = Session(dsn, name="claim", settings=PIPELINE_SETTINGS, timed=timed)
         self.record = Session(dsn, name="record", settings=PIPELINE_SETTINGS, timed=timed)
@@ -25,5 +26,5 @@ class Sessions:
 
     async def close(self) -> None:
         """Close them all."""
-        for session in (self.fan_out, self.claim, self.record, self.admin, self.listener):
+        for session in (self.look, self.fan_out, self.claim, self.record, self.admin, self.listener):
             await session.close()

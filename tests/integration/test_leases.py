@@ -32,7 +32,9 @@ async def test_what_another_relay_held_for_too_long_is_due_again(rolled_back: Co
 
     assert (row["ended"], row["locked"], row["event_seq"]) == (1, 0, None)
     assert [await holder(rolled_back, key) for key in (lapsed, running)] == [None, OTHER]
-    claimed = await rolled_back.fetch(query("claim_due"), [lapsed[1], running[1]], [5, 5], ME, 60.0, 100, True)
+    claimed = await rolled_back.fetch(
+        query("claim_due"), [lapsed[1], running[1]], [5, 5], ME, 60.0, 100, True
+    )
     taken = [(row["event_seq"], row["taken"]) for row in claimed if row["event_seq"] is not None]
     assert taken == [(lapsed[0], 1)], "and its first claim counts as lost"
 

@@ -91,7 +91,13 @@ async def test_leases_that_came_and_went_are_not_walked_by_a_claim(rolled_back: 
         await rolled_back.execute(f"set local {setting} = '{value}'")
 
     plan = await rolled_back.fetchval(
-        f"explain (analyze, buffers, format json) {query('claim_due')}", [QUIET], [100], 1, 60.0, 1_000_000, False
+        f"explain (analyze, buffers, format json) {query('claim_due')}",
+        [QUIET],
+        [100],
+        1,
+        60.0,
+        1_000_000,
+        False,
     )
 
     assert orjson.loads(plan)[0]["Plan"]["Shared Hit Blocks"] < LIMIT

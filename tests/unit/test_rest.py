@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from relay.pipeline import listener as module
-from relay.pipeline.listener import BUSY_LOOKS, Listener, Rest
+from relay.pipeline.listener import BUSY_EVENTS, BUSY_LOOKS, Listener, Rest
 from relay.store.session import Session
 
 QUIET = "10:10:"
@@ -49,15 +49,15 @@ async def is_waiting(work: "asyncio.Task[None]") -> bool:
 async def test_after_the_flag_went_up_it_looks_again_before_it_waits() -> None:
     rest, _, statements = make()
 
-    assert await takes(rest.found_nothing(QUIET)) < 1
+    assert await takes(rest.after_look(0, QUIET, has_more=False)) < 1
     assert statements.asked == [("arm", module.ARMED_FOR)]
 
 
 async def test_then_it_waits_until_it_is_woken() -> None:
     rest, listener, _ = make()
-    await rest.found_nothing(QUIET)
+    await rest.after_look(0, QUIET, has_more=False)
 
-    waiting = asyncio.create_task(rest.found_nothing(QUIET))
+    waiting = asyncio.create_task(rest.after_look(0, QUIET, has_more=False))
     assert await is_waiting(waiting)
     listener.woken.set()
     await asyncio.wait_for(waiting, 1)
@@ -65,11 +65,11 @@ async def test_then_it_waits_until_it_is_woken() -> None:
 
 async def test_it_keeps_looking_while_a_transaction_is_open_that_may_have_missed_the_flag() -> None:
     rest, _, _ = make()
-    await rest.found_nothing(BUSY)
+    await rest.after_look(0, BUSY, has_more=False)
 
     for _ in range(5):
-        assert await takes(rest.found_nothing(BUSY)) < 1
-    waiting = asyncio.create_task(rest.found_nothing("12:14:12"))
+        assert await takes(rest.after_look(0, BUSY, has_more=False)) < 1
+    waiting = asyncio.create_task(rest.after_look(0, "12:14:12", has_more=False))
     assert await is_waiting(waiting)
     waiting.cancel()
 
@@ -77,37 +77,37 @@ async def test_it_keeps_looking_while_a_transaction_is_open_that_may_have_missed
 async def test_a_transaction_that_never_ends_does_not_keep_it_awake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONGEST_SETTLING", 0.05)
     rest, _, _ = make()
-    await rest.found_nothing(BUSY)
+    await rest.after_look(0, BUSY, has_more=False)
 
     async with asyncio.timeout(5):
-        while not await is_waiting(waiting := asyncio.create_task(rest.found_nothing(BUSY))):
+        while not await is_waiting(waiting := asyncio.create_task(rest.after_look(0, BUSY, has_more=False))):
             pass
     waiting.cancel()
 
 
 async def test_without_a_wake_up_the_poll_ends_the_wait() -> None:
     rest, _, _ = make(poll_interval=0.02)
-    await rest.found_nothing(QUIET)
+    await rest.after_look(0, QUIET, has_more=False)
 
-    assert 0.02 <= await takes(rest.found_nothing(QUIET)) < 1
+    assert 0.02 <= await takes(rest.after_look(0, QUIET, has_more=False)) < 1
 
 
 async def test_without_listening_the_flag_is_never_raised() -> None:
     rest, _, statements = make(listen=False, poll_interval=0.01)
     for _ in range(3):
-        await rest.found_nothing(QUIET)
+        await rest.after_look(0, QUIET, has_more=False)
 
     assert statements.asked == []
 
 
 async def test_while_it_is_busy_it_asks_for_no_notifications() -> None:
     rest, _, statements = make()
-    await rest.found_nothing(QUIET)
+    await rest.after_look(0, QUIET, has_more=False)
     for _ in range(BUSY_LOOKS + 5):
-        await rest.found_work()
+        await rest.after_look(BUSY_EVENTS, QUIET, has_more=True)
 
     assert statements.asked == [("arm", module.ARMED_FOR), ("arm", 0.0)]
-    await rest.found_nothing(QUIET)
+    await rest.after_look(0, QUIET, has_more=False)
     assert statements.asked[-1] == ("arm", module.ARMED_FOR)
 
 
@@ -115,26 +115,88 @@ async def test_the_flag_is_renewed_before_it_falls(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "RENEWED_AFTER", 0.0)
     rest, _, statements = make(poll_interval=0.01)
     for _ in range(3):
-        await rest.found_nothing(QUIET)
+        await rest.after_look(0, QUIET, has_more=False)
 
     assert statements.asked == [("arm", module.ARMED_FOR)] * 3
 
 
 async def test_after_a_lost_session_the_flag_counts_as_down() -> None:
     rest, _, statements = make()
-    await rest.found_nothing(QUIET)
+    await rest.after_look(0, QUIET, has_more=False)
     rest.forget()
 
-    assert await takes(rest.found_nothing(QUIET)) < 1
+    assert await takes(rest.after_look(0, QUIET, has_more=False)) < 1
     assert len(statements.asked) == 2
 
 
 async def test_a_flood_of_notifications_is_no_flood_of_looks() -> None:
     rest, listener, _ = make()
-    await rest.found_nothing(QUIET)
+    await rest.after_look(0, QUIET, has_more=False)
     started = time.monotonic()
     for _ in range(20):
+        rest.begin_look()
         listener.woken.set()
-        await rest.found_nothing(QUIET)
+        await rest.after_look(0, QUIET, has_more=False)
 
-    assert time.monotonic() - started >= 20 * module.SHORTEST_REST * 0.9
+    assert time.monotonic() - started >= (20 - module.EMPTY_LOOKS) * module.SHORTEST_REST
+
+
+async def test_asleep_it_waits_after_a_look_that_found_something_too() -> None:
+    rest, _, _ = make()
+    for _ in range(2):
+        await rest.after_look(0, QUIET, has_more=False)
+
+    waiting = asyncio.create_task(rest.after_look(1, QUIET, has_more=False))
+    assert await is_waiting(waiting)
+    waiting.cancel()
+
+
+async def test_with_the_flag_down_it_looks_until_nothing_is_left() -> None:
+    rest, _, statements = make()
+
+    assert await takes(rest.after_look(1, QUIET, has_more=False)) < 1
+    assert statements.asked == []
+
+
+@pytest.mark.parametrize("found", [0, 1])
+async def test_if_there_is_more_it_looks_again_at_once(found: int) -> None:
+    rest, _, _ = make()
+    await rest.after_look(0, QUIET, has_more=False)
+
+    assert await takes(rest.after_look(found, QUIET, has_more=True)) < 1
+
+
+async def test_a_wake_up_counts_that_came_while_it_looked_but_not_one_before() -> None:
+    rest, listener, _ = make()
+    await rest.after_look(0, QUIET, has_more=False)
+    listener.woken.set()
+    rest.begin_look()
+    waiting = asyncio.create_task(rest.after_look(0, QUIET, has_more=False))
+    assert await is_waiting(waiting)
+    waiting.cancel()
+
+    rest.begin_look()
+    listener.woken.set()
+    assert await takes(rest.after_look(1, QUIET, has_more=False)) < 1
+
+
+async def test_work_that_fails_ends_the_wait() -> None:
+    rest, _, _ = make()
+    await rest.after_look(0, QUIET, has_more=False)
+    waiting = asyncio.create_task(rest.after_look(0, QUIET, has_more=False))
+    assert await is_waiting(waiting)
+
+    work: asyncio.Future[None] = asyncio.Future()
+    work.add_done_callback(rest.wake_on_failure)
+    work.set_exception(OSError())
+
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_at_the_end_it_waits_no_more() -> None:
+    rest, _, _ = make()
+    await rest.after_look(0, QUIET, has_more=False)
+    rest.end()
+    rest.begin_look()
+
+    assert await takes(rest.after_look(0, QUIET, has_more=False)) < 1
