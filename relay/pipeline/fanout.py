@@ -11,13 +11,12 @@ import asyncpg
 from relay.observe.logs import get_logger, log_many
 from relay.pipeline.cursor import FreshCursor
 from relay.pipeline.desk import PIECE, Desk
+from relay.pipeline.pages import Pages
 from relay.pipeline.plan import MOST_DELIVERIES, Plan, Share, plan, share_of
 from relay.store.session import DATA_ERRORS, DatabaseAway, Session
 
 log = get_logger()
 
-MOST_A_PAGE = 500
-LEAST_A_PAGE = 20
 NO_LIMIT = 2**62
 LOCKED_PAUSE = 1.0
 """Seconds until fresh rows are looked for again that somebody held locked."""
@@ -52,7 +51,7 @@ class FanOut:
         self.snapshot = "0:0:"
         self.only_spilled = False
         self._look_at_all = float("inf")
-        self._width = 1.0  # deliveries an event, lately
+        self._pages = Pages()
 
     def start_over(self) -> None:
         """Read everything with the next look: what was read and not written would else be passed over."""
@@ -71,9 +70,10 @@ class FanOut:
         asked = time.monotonic()
         cursor = self._cursor  # `start_over` may put another in its place meanwhile, which has to stay new
         # Without a free slot nothing can be leased, and the bodies need not come along.
-        budget = self._desk.slots.free_bytes if self._desk.slots.free_for_new else 0
+        free = self._desk.slots.free_for_new
+        budget = self._desk.slots.free_bytes if free else 0
         piece = PIECE if budget else NO_LIMIT
-        rows = await self._looking.fetch("look", *cursor.arguments(), self._page(), budget, piece)
+        rows = await self._looking.fetch("look", *cursor.arguments(), self._pages.size(free), budget, piece)
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)
         self.snapshot = rows[0]["snapshot"]
         if rows[0]["registry_version"] > self._desk.registry.version:
@@ -85,14 +85,6 @@ class FanOut:
         self.only_spilled = not budget
         cursor.took(self.snapshot, [(int(row["xid"]), row["seq"]) for row in fresh], has_more=has_more)
         return Page(fresh, has_more)
-
-    def _page(self) -> int:
-        """Return how many events to look at: no more than can be leased, while anything can be.
-
-        What is only written down costs a claim of its own later.
-        """
-        free = self._desk.slots.free_for_new
-        return max(min(int(free / self._width), MOST_A_PAGE), LEAST_A_PAGE) if free else MOST_A_PAGE
 
     async def write(self, rows: list[asyncpg.Record]) -> None:
         """Write the deliveries of these events, as many statements as it takes, and start those that are ours.
@@ -145,7 +137,7 @@ class FanOut:
             if claims.pop((row["event_seq"], row["endpoint_id"]), None) is not None:
                 self._desk.slots.give_back((row["event_seq"], row["endpoint_id"]))
         missed = {row["event_seq"] for row in rows if row["endpoint_id"] is None}
-        self._width += 0.2 * (max(len(planned.deliveries) / len(planned.shares), 1.0) - self._width)
+        self._pages.saw(events=len(planned.shares), deliveries=len(planned.deliveries))
         self._desk.dispatcher.dispatch(claims.values())
         now = self._desk.clock.now()
         for _, endpoint_id, _, leased, not_before in planned.deliveries:

@@ -19,6 +19,8 @@ log = get_logger()
 
 LONGEST_WAIT = 0.25
 """Seconds that events are left unseen for want of a slot; then they are written down, for claims to come."""
+LUMP_WAIT = 0.02
+"""Seconds to wait for more slots than the first, while more events wait than were read."""
 
 LOST = (DatabaseAway, ValueRefused, asyncpg.PostgresError)
 """What a step may fail with: nothing is known of what it was at."""
@@ -76,6 +78,7 @@ class FanOutRound:
         self._slots = slots
         self._writing: asyncio.Task[None] | None = None
         self._is_resting = False
+        self._has_more = False
         self.first_look = asyncio.Event()
 
     @property
@@ -84,15 +87,11 @@ class FanOutRound:
         return self._is_resting and (self._writing is None or self._writing.done())
 
     async def step(self) -> None:
-        """Look once, and rest until another look is due.
-
-        While all slots are taken, events are better left where they are for a moment: what is leased at once costs half
-        of what is written down first and claimed later.
-        """
+        """Look once, and rest until another look is due."""
         if self._writing is not None and self._writing.done():
             await self.written()
-        if self.first_look.is_set() and not self._slots.free_for_new:
-            await self._slots.wait_for_some(LONGEST_WAIT)
+        if self.first_look.is_set():
+            await self._wait_for_slots()
         started = time.monotonic()
         self._rest.begin_look()
         page = await self._fanout.look()
@@ -108,11 +107,22 @@ class FanOutRound:
             await asyncio.sleep(time.monotonic() - started)
         elif not page.rows:
             await self.written()
+        self._has_more = page.has_more
         self._is_resting = not page.has_more
         try:
             await self._rest.after_look(len(page.rows), self._fanout.snapshot, has_more=page.has_more)
         finally:
             self._is_resting = False
+
+    async def _wait_for_slots(self) -> None:
+        """Leave events where they are while all slots are taken, or too few for all that are known to wait.
+
+        What is leased at once costs half of what is written down first and claimed later, and few at a time cost more.
+        """
+        if not self._slots.free_for_new:
+            await self._slots.wait_for_some(1, LONGEST_WAIT)
+        if self._has_more:
+            await self._slots.wait_for_some(self._slots.lump, LUMP_WAIT)
 
     async def written(self) -> None:
         """Wait until what was found is written.

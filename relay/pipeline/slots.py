@@ -84,12 +84,18 @@ class Slots:
         """Say whether `size` more bytes of payload may be held; one delivery always may."""
         return size <= self.free_bytes or not self.in_hand
 
-    async def wait_for_some(self, limit: float) -> None:
-        """Wait until slots were given back, but at most `limit` seconds."""
-        self._has_free.clear()
+    async def wait_for_some(self, count: int, limit: float) -> None:
+        """Wait until there are `count` slots for new events, but at most `limit` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
-                await self._has_free.wait()
+                while self.free_for_new < count:
+                    self._has_free.clear()
+                    await self._has_free.wait()
+
+    @property
+    def lump(self) -> int:
+        """Slots that are worth a statement of their own, if more events wait than there are slots."""
+        return max(self._total // 8, 1)
 
     def keys(self) -> list[Key]:
         """Return the deliveries in hand."""

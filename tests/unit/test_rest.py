@@ -143,8 +143,7 @@ async def test_a_flood_of_notifications_is_no_flood_of_looks() -> None:
 
 async def test_asleep_it_waits_after_a_look_that_found_something_too() -> None:
     rest, _, _ = make()
-    for _ in range(2):
-        await rest.after_look(0, QUIET, has_more=False)
+    await rest.after_look(0, QUIET, has_more=False)
 
     waiting = asyncio.create_task(rest.after_look(1, QUIET, has_more=False))
     assert await is_waiting(waiting)

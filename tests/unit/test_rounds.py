@@ -50,6 +50,10 @@ class Room:
     """Stands in for slots of which some are free."""
 
     free_for_new = 1
+    lump = 1
+
+    async def wait_for_some(self, _count: int, _limit: float) -> None:
+        raise AssertionError("there are some")
 
 
 def make(*pages: Page) -> tuple[FanOutRound, Pages]:
