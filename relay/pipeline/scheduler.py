@@ -16,7 +16,7 @@ from relay.store.session import Session
 
 log = get_logger()
 
-MOST_A_CLAIM = 500
+MOST_A_CLAIM = 250
 LOCKED_PAUSE = 1.0
 """Seconds until an endpoint is asked again whose due deliveries somebody else holds locked."""
 

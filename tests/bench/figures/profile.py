@@ -44,6 +44,15 @@ REASONS: dict[str, str] = {
     "Transport._write": "asks the kernel once what idle connections hold, then writes the burst",
     "Recorder._flush": "takes a batch off the queue",
     "StreamReader.__init__": "aiohttp's body of a response",
+    "HeadFirst.data_received": "decides how what came is fed to the parser",
+    "ResponseHandler.set_response_params": "aiohttp makes the parser of a response",
+    "ResponseHandler.should_close": "aiohttp says whether a connection is to be used again",
+    "render_many.<locals>.<listcomp>": "the log lines of a batch, straight to bytes",
+    "_headers": "a response's headers, made once for the same ones",
+    "event_of": "an event as the rows of a look have it",
+    "_logged": "an attempt's columns for the delivery log",
+    "Sender.start": "makes the request of a claim",
+    "share_of": "which endpoints an event goes to",
 }
 """Why a part stays, by the name of its function; the others have nothing beside them."""
 
