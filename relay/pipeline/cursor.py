@@ -14,6 +14,11 @@ class FreshCursor:
     after: tuple[int, int] = (0, -1)
     snapshot: str | None = None
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it reads from the beginning."""
+        return not self.open and self.after == (0, -1) and self.snapshot is None
+
     def arguments(self) -> tuple[list[str], list[int], str, int, str | None]:
         """Return the first five arguments of the statement `look`."""
         return (

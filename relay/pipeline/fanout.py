@@ -18,6 +18,7 @@ from relay.store.session import DATA_ERRORS, DatabaseAway, Session
 log = get_logger()
 
 NO_LIMIT = 2**62
+NEVER = float("inf")
 LOCKED_PAUSE = 1.0
 """Seconds until fresh rows are looked for again that somebody held locked."""
 
@@ -50,12 +51,23 @@ class FanOut:
         self._cursor = FreshCursor()
         self.snapshot = "0:0:"
         self.only_spilled = False
-        self._look_at_all = float("inf")
+        self._look_at_all = NEVER
         self._pages = Pages()
 
     def start_over(self) -> None:
         """Read everything with the next look: what was read and not written would else be passed over."""
         self._cursor = FreshCursor()
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether the next look reads all there is, and not only what is new."""
+        # After a lost session too: a server that crashed gives transaction numbers out again.
+        return self._cursor.is_new or not self._looking.is_open or time.monotonic() > self._look_at_all
+
+    @property
+    def look_at_all_in(self) -> float | None:
+        """Seconds until all is to be looked at again, since some of it was locked; None if none was."""
+        return None if self._look_at_all == NEVER else max(self._look_at_all - time.monotonic(), 0.0)
 
     async def look(self) -> Page:
         """Look once for what is new; whoever gets it has it written, or lets this start over.
@@ -63,17 +75,18 @@ class FanOut:
         Raises:
             DatabaseAway: As of any statement.
         """
-        # After a lost session too: a server that crashed gives transaction numbers out again.
-        if not self._looking.is_open or time.monotonic() > self._look_at_all:
-            self._look_at_all = float("inf")
+        if self.reads_all:
+            self._look_at_all = NEVER
             self.start_over()
         asked = time.monotonic()
         cursor = self._cursor  # `start_over` may put another in its place meanwhile, which has to stay new
         # Without a free slot nothing can be leased, and the bodies need not come along.
-        free = self._desk.slots.free_for_new
+        free = self._desk.slots.free_to_lease
         budget = self._desk.slots.free_bytes if free else 0
         piece = PIECE if budget else NO_LIMIT
-        rows = await self._looking.fetch("look", *cursor.arguments(), self._pages.size(free), budget, piece)
+        rows = await self._looking.fetch(
+            "look", *cursor.arguments(), self._pages.size(free, few=self._desk.slots.lump), budget, piece
+        )
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)
         self.snapshot = rows[0]["snapshot"]
         if rows[0]["registry_version"] > self._desk.registry.version:

@@ -44,7 +44,7 @@ class Leases:
         if first["ended"]:
             waited = round((time.monotonic() - started) * 1000)
             log.info("leases.returned", deliveries=first["ended"], waited_ms=waited)
-        if not first["locked"]:
+        if not first["locked"] and first["event_seq"] is None:  # else there is something to look at again
             self._looked_at = first["looked_at"] - SLOWEST_COMMIT
         in_hand = set(self._desk.slots.keys())
         if any(row["event_seq"] and (row["event_seq"], row["endpoint_id"]) not in in_hand for row in rows):

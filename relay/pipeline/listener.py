@@ -69,13 +69,12 @@ class Rest:
         self._is_over = False
 
     def begin_look(self) -> None:
-        """Note that a look begins: it sees all that was notified before."""
+        """Note that a look with a snapshot of its own begins: it sees all that was notified before."""
         self._listener.woken.clear()
 
-    def wake_on_failure(self, work: "asyncio.Future[None]") -> None:
-        """End the wait if this work failed, so that whoever waits hears of it."""
-        if not work.cancelled() and work.exception() is not None:
-            self._listener.woken.set()
+    def wake(self) -> None:
+        """End the wait: there is something to be looked at."""
+        self._listener.woken.set()
 
     def end(self) -> None:
         """Wait no more: it is to stop."""
@@ -97,7 +96,7 @@ class Rest:
             has_more: There is more to be had at once.
         """
         self._empty = 0 if found else self._empty + 1
-        await self._judge_haste(found)
+        await self._judge_haste(is_much=found >= BUSY_EVENTS or has_more)
         if has_more:
             return
         if not self._listen:
@@ -111,9 +110,9 @@ class Rest:
         else:
             await self._wait(min(self._poll_interval, RENEWED_AFTER))
 
-    async def _judge_haste(self, found: int) -> None:
+    async def _judge_haste(self, *, is_much: bool) -> None:
         """Take the flag down when so many looks found so much that they need no notification."""
-        self._busy = self._busy + 1 if found >= BUSY_EVENTS else 0
+        self._busy = self._busy + 1 if is_much else 0
         if self._busy >= BUSY_LOOKS and self._armed_at is not None:
             self._armed_at = None
             await self._session.fetch("arm", 0.0)

@@ -92,13 +92,16 @@ class FanOutRound:
             await self.written()
         if self.first_look.is_set():
             await self._wait_for_slots()
+        if self._fanout.reads_all:
+            await self.written()  # what is being written would be read again
         started = time.monotonic()
-        self._rest.begin_look()
+        if not self._has_more:
+            self._rest.begin_look()  # else it goes on in an old snapshot, and sees nothing new
         page = await self._fanout.look()
         if page.rows:
             await self.written()
             self._writing = asyncio.create_task(self._fanout.write(page.rows), name="fan-out of a page")
-            self._writing.add_done_callback(self._rest.wake_on_failure)
+            self._writing.add_done_callback(self._wake_after)
             await asyncio.sleep(0)  # it takes its slots before the next look asks how many there are
         self.first_look.set()
         if page.rows and self._fanout.only_spilled:
@@ -119,10 +122,17 @@ class FanOutRound:
 
         What is leased at once costs half of what is written down first and claimed later, and few at a time cost more.
         """
-        if not self._slots.free_for_new:
+        if not self._slots.free_to_lease:
             await self._slots.wait_for_some(1, LONGEST_WAIT)
         if self._has_more:
             await self._slots.wait_for_some(self._slots.lump, LUMP_WAIT)
+
+    def _wake_after(self, writing: "asyncio.Task[None]") -> None:
+        """Let the rest end if the write failed, or when rows are to be looked for again that it found locked."""
+        if not writing.cancelled() and writing.exception() is not None:
+            self._rest.wake()
+        elif self._fanout.look_at_all_in is not None:
+            asyncio.get_running_loop().call_later(self._fanout.look_at_all_in, self._rest.wake)
 
     async def written(self) -> None:
         """Wait until what was found is written.

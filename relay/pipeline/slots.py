@@ -27,9 +27,6 @@ class Slots:
         total_bytes: Most bytes of payload in hand.
         freed: Set whenever a slot was given back.
         standings: Tell how much each endpoint may have.
-
-    Attributes:
-        due_waits: Deliveries are due, of endpoints that have room, and wait for slots.
     """
 
     def __init__(self, *, total: int, total_bytes: int, freed: asyncio.Event, standings: Standings) -> None:
@@ -44,12 +41,23 @@ class Slots:
         self._first: dict[Key, int] = {}
         self._retries: dict[Key, int] = {}
         self._reserved = 0
-        self.due_waits = False
+        self._due_waits = False
 
     @property
     def in_hand(self) -> int:
         """How many claims this process holds."""
         return len(self._first) + len(self._retries)
+
+    @property
+    def due_waits(self) -> bool:
+        """Whether deliveries are due, of endpoints that have room, and wait for slots."""
+        return self._due_waits
+
+    @due_waits.setter
+    def due_waits(self, waits: bool) -> None:
+        self._due_waits = waits
+        if not waits:
+            self._has_free.set()
 
     @property
     def free(self) -> int:
@@ -60,9 +68,14 @@ class Slots:
     def free_for_new(self) -> int:
         """How many more it may hold of events that are fanned out now."""
         free = self._total - len(self._first) - len(self._retries) - self._reserved
-        if self.due_waits:
+        if self._due_waits:
             free -= max(self._share - len(self._retries) - self._reserved, 0)
         return max(0, free)
+
+    @property
+    def free_to_lease(self) -> int:
+        """How many new events' deliveries may be leased now: none while there is no room for another byte."""
+        return self.free_for_new if self.has_bytes else 0
 
     @property
     def free_for_due(self) -> int:
@@ -88,7 +101,7 @@ class Slots:
         """Wait until there are `count` slots for new events, but at most `limit` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
-                while self.free_for_new < count:
+                while self.free_to_lease < count:
                     self._has_free.clear()
                     await self._has_free.wait()
 
@@ -128,6 +141,7 @@ class Slots:
         for endpoint_id, count in rooms.items():
             self._standings.let_go(endpoint_id, count)
             self._reserved -= count
+        self._has_free.set()
 
     def take(self, key: Key, size: int, *, is_retry: bool = False) -> bool:
         """Take a slot for a delivery of `size` bytes; False if it is in hand already."""

@@ -41,6 +41,19 @@ async def test_no_commit_at_any_moment_fails_to_wake_it(world: World) -> None:
     assert max(latencies) < 1.0
 
 
+async def test_an_event_that_comes_while_a_backlog_is_read_in_pages_is_not_left_to_the_poll(
+    world: World,
+) -> None:
+    await world.application.add_endpoint(world.receiver.url())
+    await world.start({**ONLY_NOTIFY, "delivery": {"max_in_flight": 40}})
+    gaps = random.Random(21)  # noqa: S311 - as above
+    for _ in range(8):
+        await world.application.insert_all(['{"id": 1}'] * 300)
+        await asyncio.sleep(gaps.random() * 0.5)
+        event_id = await world.application.insert()
+        await world.receiver.wait_for_event(event_id, limit=IN_TIME)
+
+
 async def test_concurrent_writers_that_commit_whenever_they_like_are_all_heard(world: World) -> None:
     await world.application.add_endpoint(world.receiver.url())
     await world.start(ONLY_NOTIFY)

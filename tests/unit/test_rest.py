@@ -179,17 +179,24 @@ async def test_a_wake_up_counts_that_came_while_it_looked_but_not_one_before() -
     assert await takes(rest.after_look(1, QUIET, has_more=False)) < 1
 
 
-async def test_work_that_fails_ends_the_wait() -> None:
+async def test_whoever_has_something_to_look_at_ends_the_wait() -> None:
     rest, _, _ = make()
     await rest.after_look(0, QUIET, has_more=False)
     waiting = asyncio.create_task(rest.after_look(0, QUIET, has_more=False))
     assert await is_waiting(waiting)
 
-    work: asyncio.Future[None] = asyncio.Future()
-    work.add_done_callback(rest.wake_on_failure)
-    work.set_exception(OSError())
+    rest.wake()
 
     await asyncio.wait_for(waiting, 1)
+
+
+async def test_a_backlog_of_small_pages_needs_no_notifications_either() -> None:
+    rest, _, statements = make()
+    await rest.after_look(0, QUIET, has_more=False)
+    for _ in range(BUSY_LOOKS):
+        await rest.after_look(1, QUIET, has_more=True)
+
+    assert statements.asked[-1] == ("arm", 0.0)
 
 
 async def test_at_the_end_it_waits_no_more() -> None:

@@ -17,6 +17,8 @@ class Pages:
 
     snapshot = "10:10:"
     only_spilled = False
+    reads_all = False
+    look_at_all_in: float | None = None
 
     def __init__(self, *pages: Page) -> None:
         self.pages = list(pages)
@@ -36,35 +38,43 @@ class Pages:
 class Restless:
     """Stands in for the rest, and never waits."""
 
+    def __init__(self) -> None:
+        self.looks_begun = 0
+        self.woken = asyncio.Event()
+
     async def after_look(self, found: int, snapshot: str, *, has_more: bool) -> None:
         pass
 
     def begin_look(self) -> None:
-        pass
+        self.looks_begun += 1
 
-    def wake_on_failure(self, work: "asyncio.Future[None]") -> None:
-        pass
+    def wake(self) -> None:
+        self.woken.set()
 
 
 class Room:
-    """Stands in for slots of which some are free."""
+    """Stands in for slots of which there are enough."""
 
-    free_for_new = 1
+    free_to_lease = 1
     lump = 1
 
     async def wait_for_some(self, _count: int, _limit: float) -> None:
-        raise AssertionError("there are some")
+        pass
+
+
+def make_all(*pages: Page) -> tuple[FanOutRound, Pages, Restless]:
+    fanout, rest = Pages(*pages), Restless()
+    made = FanOutRound(fanout=cast("FanOut", fanout), rest=cast("Rest", rest), slots=cast("Slots", Room()))
+    return made, fanout, rest
 
 
 def make(*pages: Page) -> tuple[FanOutRound, Pages]:
-    fanout = Pages(*pages)
-    made = FanOutRound(
-        fanout=cast("FanOut", fanout), rest=cast("Rest", Restless()), slots=cast("Slots", Room())
-    )
+    made, fanout, _ = make_all(*pages)
     return made, fanout
 
 
 ONE = Page(cast("Any", ["event"]), has_more=False)
+CUT = Page(cast("Any", ["event"]), has_more=True)
 
 
 async def test_the_next_page_is_looked_for_while_one_is_written() -> None:
@@ -115,3 +125,48 @@ async def test_what_is_being_written_outlives_a_step_that_is_cut_off() -> None:
     assert not fanout.writes[0].cancelled()
     fanout.writes[0].set_result(None)
     await fanning.written()
+
+
+async def test_a_wake_up_is_not_taken_for_seen_by_a_look_that_goes_on_in_an_old_snapshot() -> None:
+    fanning, fanout, rest = make_all(CUT, ONE, ONE)
+
+    await fanning.step()
+    fanout.writes[0].set_result(None)
+    await fanning.step()
+    assert rest.looks_begun == 1
+    fanout.writes[1].set_result(None)
+    await fanning.step()
+    assert rest.looks_begun == 2
+
+
+async def test_before_everything_is_read_again_what_was_found_is_written() -> None:
+    fanning, fanout = make(ONE, ONE)
+    await fanning.step()
+    fanout.reads_all = True
+
+    again = asyncio.create_task(fanning.step())
+    await asyncio.sleep(0.01)
+    assert fanout.looks == 1
+    fanout.writes[0].set_result(None)
+    await again
+    assert fanout.looks == 2
+
+
+@pytest.mark.parametrize(("locked", "error"), [(None, DatabaseAway()), (0.01, None)])
+async def test_a_write_that_fails_or_found_rows_locked_ends_the_rest(
+    locked: float | None, error: Exception | None
+) -> None:
+    fanning, fanout, rest = make_all(ONE)
+    fanout.look_at_all_in = locked
+    await fanning.step()
+    assert not rest.woken.is_set()
+
+    if error is None:
+        fanout.writes[0].set_result(None)
+    else:
+        fanout.writes[0].set_exception(error)
+
+    await asyncio.wait_for(rest.woken.wait(), 1)
+    if error is not None:
+        with pytest.raises(type(error)):
+            await fanning.written()

@@ -216,3 +216,46 @@ def test_the_counts_always_agree_with_what_is_in_hand(script: list[tuple[int, in
         assert slots.free == 1000 - len(held)
         assert slots.free_bytes == 100_000 - sum(held.values())
         assert [slots.room(each) for each in endpoints] == [50 - used[each.id] for each in endpoints]
+
+
+def test_nothing_may_be_leased_while_there_is_no_room_for_a_byte() -> None:
+    slots, _ = make(total=10, total_bytes=100)
+    assert slots.free_to_lease == 10
+
+    assert slots.take((1, uuid4()), 100)
+    assert (slots.free_for_new, slots.free_to_lease) == (9, 0)
+
+
+async def test_whoever_waits_for_slots_hears_of_all_that_makes_some_free() -> None:
+    slots, _ = make(total=10)
+    reserved_for, held = uuid4(), (1, uuid4())
+    assert slots.take(held, 1)
+    slots.reserve(reserved_for, 9)
+
+    for free in (
+        lambda: slots.unreserve({reserved_for: 9}),
+        lambda: slots.give_back(held),
+    ):
+        wanted = slots.free_to_lease + 1
+        waiting = asyncio.create_task(slots.wait_for_some(wanted, 60.0))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        free()
+        await asyncio.wait_for(waiting, 1)
+
+
+async def test_whoever_waits_for_slots_hears_when_due_deliveries_need_them_no_more() -> None:
+    slots, _ = make(total=8)
+    slots.due_waits = True
+    waiting = asyncio.create_task(slots.wait_for_some(8, 60.0))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+
+    slots.due_waits = False
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_a_wait_for_slots_has_an_end() -> None:
+    slots, _ = make(total=1)
+
+    await asyncio.wait_for(slots.wait_for_some(2, 0.01), 1)
