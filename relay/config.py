@@ -17,6 +17,7 @@ from relay.config_values import (
     Address,
     Count,
     Dsn,
+    Duration,
     Durations,
     Factor,
     HeaderValue,
@@ -27,6 +28,7 @@ from relay.config_values import (
     PositiveDuration,
     Ratio,
     Size,
+    Statuses,
     shown,
 )
 
@@ -85,6 +87,7 @@ class Retry(_Section):
     max_age: PositiveDuration = timedelta(hours=72)
     jitter: Ratio = 0.2
     schedule: Durations = ()
+    permanent_statuses: Statuses = ()
 
 
 class Breaker(_Section):
@@ -106,6 +109,7 @@ class Security(_Section):
     deny_cidrs: Networks = ()
     allow_ports: Ports = (range(80, 81), range(443, 444), range(1024, 65536))
     master_key: MasterKeys = ()
+    secret_overlap: Duration = timedelta(hours=24)
     ca_bundle: AbsolutePath = None
 
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Sec
 from relay.durations import format_duration, parse_duration, parse_size
 
 _HIGHEST_PORT = 65535
+TOO_MANY_REQUESTS = 429
 _MASTER_KEY_BYTES = 32
 _PORTS = re.compile(r"(\d{1,5})(?:\s*-\s*(\d{1,5}))?")
 _PRINTABLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
@@ -123,6 +124,15 @@ def _ports(value: object) -> range:
     return range(first, last + 1)
 
 
+def _permanent_status(value: object) -> int:
+    text = "" if isinstance(value, bool) else str(value).strip()
+    if not re.fullmatch(r"[345][0-9]{2}", text):
+        raise ValueError(f"{value!r} is no status of a failure; write 300 to 599, for example 400")
+    if int(text) == TOO_MANY_REQUESTS:
+        raise ValueError("429 asks to come back later, so it cannot be permanent; leave it out")
+    return int(text)
+
+
 def _master_key(value: object) -> SecretBytes:
     """Decode one key. The message never repeats the value."""
     text = value.get_secret_value() if isinstance(value, SecretStr | SecretBytes) else value
@@ -181,6 +191,7 @@ Factor = Annotated[float, BeforeValidator(_not_a_boolean), Field(ge=1, le=1000)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_split)]
 Ports = Annotated[tuple[Annotated[range, PlainValidator(_ports)], ...], BeforeValidator(_split_at_commas)]
+Statuses = Annotated[tuple[Annotated[int, PlainValidator(_permanent_status)], ...], BeforeValidator(_split)]
 MasterKeys = Annotated[
     tuple[Annotated[SecretBytes, PlainValidator(_master_key)], ...], BeforeValidator(_split)
 ]

@@ -35,6 +35,7 @@ class Schedule:
         max_age: The window, from the first charged attempt of it; the last attempt is at its end.
         jitter: Share by which a delay is drawn shorter or longer, 0 to 1.
         delays: Replaces base and factor: after attempt n follows delays[n - 1], and after the last none.
+        permanent_statuses: Answers after which there is no other attempt.
     """
 
     base: timedelta = timedelta(seconds=5)
@@ -43,6 +44,7 @@ class Schedule:
     max_age: timedelta = timedelta(hours=72)
     jitter: float = 0.2
     delays: tuple[timedelta, ...] = ()
+    permanent_statuses: frozenset[int] = frozenset()
 
 
 class Event(NamedTuple):
@@ -159,18 +161,33 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Throttle:
+    """An endpoint's wish to be left alone.
+
+    Attributes:
+        seconds: For so long, from the end of the attempt.
+        is_failure: The attempt counts against the endpoint as well: it is in trouble, and not only busy.
+    """
+
+    seconds: float
+    is_failure: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retrying:
-    """To be tried again `delay` seconds after the end of the attempt."""
+    """To be tried again `delay` seconds after the end of the attempt; `throttle`: what the endpoint wishes besides."""
 
     delay: float
+    throttle: Throttle | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dead:
-    """Given up."""
+    """Given up; `throttle` as in `Retrying`."""
 
     reason: DeadReason
     disables_endpoint: bool = False
+    throttle: Throttle | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """`relay endpoint`: where events go."""
 
 import os
+from datetime import timedelta
 from typing import Any, TextIO
 from uuid import UUID
 
@@ -9,11 +10,13 @@ import click
 from relay.admin.operations import delivery_changes, endpoints
 from relay.admin.operations.deliveries import Filter
 from relay.admin.operations.endpoint_values import EndpointChanges, EndpointDetails, NewEndpoint, UrlRules
+from relay.cli import params
 from relay.cli.common import Access, OutputFormat, confirm, output_option, say, with_access, yes_option
 from relay.cli.endpoint_fields import field_options, given_fields
 from relay.cli.lazy import LazyCommand, LazyGroup
 from relay.cli.output import Column, plain, show_one, show_rows
 from relay.config import Settings
+from relay.durations import format_duration
 from relay.http.addresses import AddressPolicy
 from relay.http.guard import OwnAddresses
 from relay.store.secrets import SecretBox
@@ -32,6 +35,11 @@ _LAZY = {
     )
 }
 _id = click.argument("endpoint_id", type=click.UUID, metavar="ID")
+_secret_file = click.option(
+    "--secret-file",
+    type=click.File(encoding="utf-8"),
+    help="A file (- for stdin) with the secret, instead of a new one; or $RELAY_ENDPOINT_SECRET.",
+)
 
 
 @click.group(cls=LazyGroup, lazy=_LAZY)
@@ -44,15 +52,11 @@ def endpoint() -> None:
 @click.argument("url")
 @click.option("--tenant", help="Whose events it gets; the default is the tenant without a name.")
 @field_options
-@click.option(
-    "--secret-file",
-    type=click.File(encoding="utf-8"),
-    help="A file (- for stdin) with the secret, instead of a new one; or $RELAY_ENDPOINT_SECRET.",
-)
+@_secret_file
 @output_option()
 def add(access: Access, secret_file: TextIO | None, output: OutputFormat, **_fields: Any) -> None:
     """Add an endpoint and print it with its secret, which is shown this once."""
-    secret = secret_file.read(1000).strip() if secret_file else os.environ.get("RELAY_ENDPOINT_SECRET")
+    secret = _given_secret(secret_file)
     wanted = NewEndpoint(**given_fields())
 
     async def work(session: Session) -> endpoints.AddedEndpoint:
@@ -113,6 +117,51 @@ def edit(
     show_one(access.run(work), output)
 
 
+@endpoint.command("rotate-secret")
+@with_access
+@_id
+@click.option(
+    "--overlap",
+    type=params.span,
+    metavar="DURATION",
+    help="How long the old secret signs as well; default: security.secret_overlap.",
+)
+@click.option("--at-once", is_flag=True, help="The old secret ends now, as it must if it leaked.")
+@_secret_file
+@yes_option
+@output_option()
+def rotate_secret(
+    access: Access,
+    endpoint_id: UUID,
+    overlap: timedelta | None,
+    secret_file: TextIO | None,
+    output: OutputFormat,
+    *,
+    at_once: bool,
+    yes: bool,
+) -> None:
+    """Give an endpoint another secret, which is shown this once; the old one signs as well for a while."""
+    if at_once and overlap is not None:
+        raise click.UsageError("--at-once and --overlap contradict each other; give one of them")
+    if at_once:
+        confirm("End the old secret now? Until the receiver has the new one it can verify nothing.", yes=yes)
+    secret = _given_secret(secret_file)
+    span = timedelta() if at_once else access.settings.security.secret_overlap if overlap is None else overlap
+
+    async def work(session: Session) -> endpoints.RotatedSecret:
+        return await endpoints.rotate_secret(
+            session, endpoint_id, box=SecretBox(), actor=access.actor, overlap=span, secret=secret
+        )
+
+    rotated = access.run(work)
+    shown = rotated.secret if secret is None else None
+    show_one({**plain(rotated.endpoint), "secret": shown}, output)
+    if shown:
+        say("Give the secret to the receiver now: it is not shown again.")
+    if rotated.signing > 1:
+        say(f"Until it ends in {format_duration(span)}, the old secret signs as well.")
+
+
 @endpoint.command()
 @with_access
 @_id
@@ -171,6 +220,10 @@ def url_rules(settings: Settings) -> UrlRules:
         policy=AddressPolicy(allow_cidrs=security.allow_cidrs, deny_cidrs=security.deny_cidrs),
         own=OwnAddresses().current(),
     )
+
+
+def _given_secret(file: TextIO | None) -> str | None:
+    return file.read(1000).strip() if file else os.environ.get("RELAY_ENDPOINT_SECRET")
 
 
 async def _discard_held(session: Session, endpoint_id: UUID, actor: str) -> int:

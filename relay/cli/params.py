@@ -27,6 +27,14 @@ def duration(text: str) -> timedelta | None:
         raise click.BadParameter(str(error)) from None
 
 
+def span(text: str) -> timedelta:
+    """Read "30s"."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def durations(text: str) -> tuple[timedelta, ...] | None:
     """Read "5s,1m,1h" or "default"."""
     if text == DEFAULT:

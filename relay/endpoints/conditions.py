@@ -1,4 +1,4 @@
-"""Looks after the standings: finds who fell silent, and keeps in the database which breakers are open."""
+"""Looks after the standings: finds who fell silent, and keeps in the database who is left alone."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ class ConditionKeeper:
         while True:
             try:
                 async with asyncio.timeout(SWEEP):
-                    await self._standings.changed.wait()
+                    await self._standings.changed.some.wait()
             except TimeoutError:
                 pass
             self._standings.sweep()
@@ -37,19 +37,19 @@ class ConditionKeeper:
 
     async def _write(self) -> None:
         """Write what changed, all of it in one statement."""
-        ids = self._standings.take_changed()
+        ids = self._standings.changed.take()
         if not ids:
             return
-        breakers = [self._standings.of(endpoint_id).breaker for endpoint_id in ids]
+        standings = [self._standings.of(endpoint_id) for endpoint_id in ids]
         now = time.monotonic()
         try:
             await self._session.fetch(
                 "endpoint_conditions_write",
                 ids,
-                [breaker.state for breaker in breakers],
-                [max(breaker.until - now, 0.0) for breaker in breakers],
+                [standing.breaker.state for standing in standings],
+                [standing.left_alone_for(now) for standing in standings],
             )
             self._backoff.succeeded()
         except (DatabaseAway, asyncpg.PostgresError) as error:
-            self._standings.put_back(ids)
+            self._standings.changed.put_back(ids)
             await self._backoff.failed(error)

@@ -16,6 +16,7 @@ def defaults_of(settings: Settings) -> Defaults:
         max_age=retry.max_age,
         jitter=retry.jitter,
         delays=retry.schedule,
+        permanent_statuses=frozenset(retry.permanent_statuses),
     )
     return Defaults(
         timeout=settings.delivery.timeout.total_seconds(),

@@ -1,6 +1,8 @@
 """One endpoint, as the pipeline needs it."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from typing import Self
 from uuid import UUID
 
 from relay.http.signature import Secret, SignatureFormat
@@ -13,6 +15,7 @@ class Endpoint:
 
     Attributes:
         secrets: Current one first; empty if there is none that can be opened.
+        secrets_end_at: Unix time at which each of them ends; infinity if it does not.
         hold: Why nothing is sent to it now; None when it takes deliveries.
         refusal: Why its URL can never be called; None when it may be.
         timeout: Seconds for a whole attempt.
@@ -26,9 +29,27 @@ class Endpoint:
     headers: tuple[tuple[str, str], ...]
     signature: SignatureFormat
     secrets: tuple[Secret, ...]
+    secrets_end_at: tuple[float, ...] = ()
     timeout: float
     max_in_flight: int
     schedule: Schedule
     store_response_body: bool
     hold: str | None
     refusal: str | None
+
+    @property
+    def first_end(self) -> float:
+        """Unix time at which the first of its secrets ends; infinity if none does."""
+        return min(self.secrets_end_at, default=math.inf)
+
+    def without_ended(self, now: float) -> Self:
+        """Return it without the secrets that ended; without any it takes no deliveries."""
+        left = [
+            (secret, end) for secret, end in zip(self.secrets, self.secrets_end_at, strict=True) if end > now
+        ]
+        return replace(
+            self,
+            secrets=tuple(secret for secret, _ in left),
+            secrets_end_at=tuple(end for _, end in left),
+            hold=self.hold or (None if left else "secret_missing"),
+        )

@@ -1,11 +1,11 @@
 """The standing of each endpoint: how much it may have in flight, as its answers show. Told once a batch of outcomes."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from uuid import UUID
 
 from relay.endpoints.breaker import BreakerRules
+from relay.endpoints.changed import ChangedIds
 from relay.endpoints.limits import IDLE, MOST, START, grown, is_silent, only_fails, slowest
 from relay.endpoints.standing import Standing
 from relay.model import Attempt, Dead, Delivered, Result, Retrying
@@ -15,12 +15,17 @@ log = get_logger()
 
 SWEEP = 0.5
 """Seconds between two looks for endpoints that fell silent."""
+SAME_WISH = 1.0
+"""Seconds by which a wish to be left alone must go beyond the one before: many in flight bring the same one."""
 BETWEEN_PROBES = 0.1
 """Seconds between two probes, of all endpoints together."""
 
 
 class Standings:
     """The standings of all endpoints.
+
+    An endpoint is left alone while its breaker is open, and for as long as it asked with a Retry-After: nothing is
+    claimed for it, and its rows are not touched.
 
     Args:
         rules: When breakers open.
@@ -29,7 +34,7 @@ class Standings:
 
     Attributes:
         unproven_in_hand: Slots of endpoints that are not proven, which share a part of all.
-        changed: Set when a breaker changed, which is to be written down.
+        changed: Whose breaker or wish changed, which is to be written down.
     """
 
     def __init__(
@@ -45,10 +50,9 @@ class Standings:
         self._now = self._swept_at = clock()
         self._next_probe = float("-inf")
         self._standings: dict[UUID, Standing] = {}
-        self._changed: dict[UUID, None] = {}
         self._is_distrusted = True
         self.unproven_in_hand = 0
-        self.changed = asyncio.Event()
+        self.changed = ChangedIds()
 
     def of(self, endpoint_id: UUID) -> Standing:
         """Return the standing of an endpoint; a new one is unproven."""
@@ -82,9 +86,15 @@ class Standings:
         """
         standing = self.of(endpoint_id)
         breaker = standing.breaker
-        if breaker.state != "open":
+        if not standing.is_throttled and breaker.state != "open":
             return 0.0
         now = self._clock()
+        if standing.is_throttled:
+            if now < standing.throttled_until:
+                return standing.left_alone_for(now)
+            self._end_throttle(endpoint_id, standing)
+        if breaker.state != "open":
+            return 0.0
         if now >= breaker.until and not breaker.has_place:
             breaker.until = max(now, self._next_probe)
             breaker.has_place = True
@@ -93,7 +103,7 @@ class Standings:
             return breaker.until - now
         breaker.let_probe()
         standing.allowed = 1
-        self._tell(endpoint_id)
+        self.changed.add(endpoint_id)
         return 0.0
 
     # Outcomes.
@@ -103,22 +113,52 @@ class Standings:
         succeeded: dict[UUID, int] = {}
         failed: dict[UUID, int] = {}
         attempts: dict[UUID, Attempt | None] = {}
+        throttled: dict[UUID, float] = {}
         for result in results:
             outcome = result.outcome
-            kind = type(outcome)
             endpoint_id = result.claim.endpoint_id
-            if kind is Delivered:
+            if isinstance(outcome, Delivered):
                 succeeded[endpoint_id] = succeeded.get(endpoint_id, 0) + 1
                 attempts[endpoint_id] = result.attempt
-            elif kind is Retrying or (isinstance(outcome, Dead) and outcome.reason == "exhausted"):
-                failed[endpoint_id] = failed.get(endpoint_id, 0) + 1
+            elif isinstance(outcome, Retrying) or (
+                isinstance(outcome, Dead) and outcome.reason == "exhausted"
+            ):
+                throttle = outcome.throttle
+                if throttle is not None:
+                    throttled[endpoint_id] = max(throttled.get(endpoint_id, 0.0), throttle.seconds)
+                if throttle is None or throttle.is_failure or self._is_probed(endpoint_id):
+                    failed[endpoint_id] = failed.get(endpoint_id, 0) + 1
         self._now = self._clock()
+        for endpoint_id, seconds in throttled.items():
+            self._throttle(endpoint_id, seconds)
         for endpoint_id, successes in succeeded.items():
             attempt = attempts[endpoint_id]
             took = 0.0 if attempt is None else attempt.ended_at - attempt.started_at
             self._hear(endpoint_id, successes, failed.pop(endpoint_id, 0), took)
         for endpoint_id, failures in failed.items():
             self._hear(endpoint_id, 0, failures, 0.0)
+
+    def _is_probed(self, endpoint_id: UUID) -> bool:
+        """Say whether an outcome is that of a probe, for which anything but a success means that it goes on."""
+        return self.of(endpoint_id).breaker.state == "half_open"
+
+    def _throttle(self, endpoint_id: UUID, seconds: float) -> None:
+        """Leave an endpoint alone that asked for it; what it is asked for is begun anew afterwards, with few."""
+        standing = self.of(endpoint_id)
+        standing.heard_at = self._now
+        until = self._now + seconds
+        if until < standing.throttled_until + SAME_WISH:
+            return
+        if not standing.is_throttled:
+            log.warning("endpoint.throttled", endpoint_id=str(endpoint_id), open_for_s=round(seconds, 1))
+        standing.is_throttled, standing.throttled_until = True, until
+        self.changed.add(endpoint_id)
+        self._note_due(endpoint_id, seconds)
+
+    def _end_throttle(self, endpoint_id: UUID, standing: Standing) -> None:
+        standing.is_throttled, standing.throttled_until = False, float("-inf")
+        standing.allowed = min(standing.allowed, START)
+        self.changed.add(endpoint_id)
 
     def _hear(self, endpoint_id: UUID, successes: int, failures: int, took: float) -> None:
         now = self._now
@@ -174,31 +214,17 @@ class Standings:
         self._doubt(standing)
         standing.allowed = 0
         seconds = standing.breaker.until - self._now
-        self._tell(endpoint_id)
+        self.changed.add(endpoint_id)
         self._note_due(endpoint_id, seconds)
         log.warning("endpoint.breaker_opened", endpoint_id=str(endpoint_id), open_for_s=round(seconds, 1))
 
     def _recover(self, endpoint_id: UUID, standing: Standing) -> None:
         standing.allowed = START
         self._prove(standing)
-        self._tell(endpoint_id)
+        self.changed.add(endpoint_id)
         self._note_due(endpoint_id, 0.0)
         waited = round((self._now - standing.breaker.opened_at) * 1000)
         log.info("endpoint.recovered", endpoint_id=str(endpoint_id), waited_ms=waited)
-
-    def _tell(self, endpoint_id: UUID) -> None:
-        self._changed[endpoint_id] = None
-        self.changed.set()
-
-    def take_changed(self) -> list[UUID]:
-        """Return the endpoints whose breakers changed since they were last taken."""
-        self.changed.clear()
-        ids, self._changed = self._changed, {}
-        return list(ids)
-
-    def put_back(self, endpoint_ids: Iterable[UUID]) -> None:
-        """Take endpoints back whose breakers could not be written down; they come with the next change or sweep."""
-        self._changed.update(dict.fromkeys(endpoint_ids))
 
     # What others decide.
 
@@ -206,18 +232,27 @@ class Standings:
         """Go by other rules from now on."""
         self._rules = rules
         if not rules.enabled:
-            self.reset(tuple(self._standings))
+            for endpoint_id, standing in self._standings.items():
+                self._close_breaker(endpoint_id, standing)
 
     def reset(self, endpoint_ids: Iterable[UUID]) -> None:
-        """Close the breakers of endpoints that somebody changed, who wants to see now what comes of it."""
+        """Close the breakers of endpoints that somebody changed, who wants to see now what comes of it.
+
+        What they asked for before is over as well.
+        """
         for endpoint_id in endpoint_ids:
             standing = self._standings.get(endpoint_id)
             if standing is None:
                 continue
-            if standing.breaker.state != "closed":
-                standing.allowed = START
-                self._tell(endpoint_id)
-            standing.breaker.close()
+            if standing.is_throttled:
+                self._end_throttle(endpoint_id, standing)
+            self._close_breaker(endpoint_id, standing)
+
+    def _close_breaker(self, endpoint_id: UUID, standing: Standing) -> None:
+        if standing.breaker.state != "closed":
+            standing.allowed = START
+            self.changed.add(endpoint_id)
+        standing.breaker.close()
 
     def forget(self, endpoint_ids: Iterable[UUID]) -> None:
         """Forget what endpoints have shown that are gone or somewhere else now; the slots they have stay counted."""
@@ -233,21 +268,24 @@ class Standings:
         """Note that another relay may have been at work: what is written down counts."""
         self._is_distrusted = True
 
-    def restore(self, open_for: Mapping[UUID, float]) -> None:
-        """Take over which breakers are open, if memory may be wrong about that.
+    def restore(self, open_for: Mapping[UUID, float], throttled_for: Mapping[UUID, float]) -> None:
+        """Take over which breakers are open, and who asked to be left alone, if memory may be wrong about that.
 
         Args:
-            open_for: Seconds more for each that is, as it is written down.
+            open_for: Seconds more for each breaker that is open, as it is written down.
+            throttled_for: Seconds more for each endpoint that asked, whose breaker is closed.
         """
         if not self._is_distrusted:
             return
         self._is_distrusted = False
         self._now = self._clock()
         self.reset([endpoint_id for endpoint_id in self._standings if endpoint_id not in open_for])
+        for endpoint_id, left in throttled_for.items():
+            self._throttle(endpoint_id, left)
         for endpoint_id, left in open_for.items():
             standing = self.of(endpoint_id)
             if not self._rules.enabled:
-                self._tell(endpoint_id)
+                self.changed.add(endpoint_id)
             elif standing.breaker.state == "closed":
                 self._doubt(standing)
                 standing.allowed = 0

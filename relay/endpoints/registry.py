@@ -1,5 +1,6 @@
 """The endpoints in memory: a cache of the database that is never older than the events it is asked about."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -69,6 +70,7 @@ class Registry:
         self._subscriptions = _Subscriptions()
         self.version = 0
         self.longest_timeout = 0.0
+        self._first_end = math.inf
 
     def __len__(self) -> int:
         return len(self._endpoints)
@@ -81,6 +83,18 @@ class Registry:
         """Yield every endpoint's id and its state: `active`, or why it takes no deliveries."""
         for endpoint in self._endpoints.values():
             yield endpoint.id, "active" if endpoint.hold is None else endpoint.hold.removeprefix("endpoint_")
+
+    def end_secrets(self, now: float) -> None:
+        """Let no secret sign any more that has ended by `now`, Unix time by the database's clock."""
+        if now < self._first_end:
+            return
+        for endpoint in list(self._endpoints.values()):
+            if endpoint.first_end <= now:
+                self._endpoints[endpoint.id] = endpoint.without_ended(now)
+        self._find_first_end()
+
+    def _find_first_end(self) -> None:
+        self._first_end = min((each.first_end for each in self._endpoints.values()), default=math.inf)
 
     def match(self, *, tenant: str, event_type: str, only: UUID | None) -> tuple[UUID, ...]:
         """Return the endpoints that an event goes to, in the order of their ids.
@@ -123,7 +137,7 @@ class Registry:
             each for each in changed & before.keys() if each not in now or now[each].url != before[each].url
         )
         if changes.is_whole:
-            self._standings.restore(changes.open_for)
+            self._standings.restore(changes.open_for, changes.throttled_for)
         else:
             self._standings.reset(changed)
 
@@ -138,4 +152,5 @@ class Registry:
             self._endpoints[endpoint.id] = endpoint
             self._subscriptions.add(endpoint)
         self._subscriptions.answers.clear()
+        self._find_first_end()
         self.longest_timeout = max((e.timeout for e in self._endpoints.values()), default=0.0)

@@ -1,5 +1,6 @@
 """Rows of the registry turned into endpoints."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -41,6 +42,7 @@ class Changes:
     Attributes:
         is_whole: These are all endpoints, not only the changed ones.
         open_for: Seconds more for each whose breaker is open, as it is written down; read only with the whole.
+        throttled_for: The same for each that asked to be left alone.
     """
 
     version: int
@@ -48,6 +50,7 @@ class Changes:
     endpoints: tuple[Endpoint, ...]
     removed: tuple[UUID, ...]
     open_for: Mapping[UUID, float]
+    throttled_for: Mapping[UUID, float]
 
 
 class EndpointRows:
@@ -85,7 +88,8 @@ class EndpointRows:
             is_whole=since == 0,
             endpoints=tuple(self._endpoints(present, pauses)),
             removed=tuple(row["id"] for row in present if row["removed"]),
-            open_for={row["endpoint_id"]: row["seconds"] for row in conditions},
+            open_for={row["endpoint_id"]: row["seconds"] for row in conditions if row["fails"]},
+            throttled_for={row["endpoint_id"]: row["seconds"] for row in conditions if not row["fails"]},
         )
 
     def _endpoints(self, rows: list[asyncpg.Record], pauses: set[str | None]) -> Iterator[Endpoint]:
@@ -116,6 +120,7 @@ class EndpointRows:
             headers=headers,
             signature=SignatureFormat(row["signature"]),
             secrets=secrets,
+            secrets_end_at=tuple(math.inf if end is None else end for end in row["ends"] or ()),
             timeout=row["timeout"] or defaults.timeout,
             max_in_flight=row["max_in_flight"] or defaults.max_in_flight,
             schedule=_schedule(row["retry_schedule"], defaults.schedule),

@@ -16,6 +16,7 @@ class Standing:
         succeeded_at: Its last success.
         heard_at: Its last outcome of any kind.
         waiting_since: When it last went from no slot to some.
+        is_throttled: It asked to be left alone until `throttled_until`; cleared when that is found to be over.
     """
 
     __slots__ = (
@@ -24,8 +25,10 @@ class Standing:
         "heard_at",
         "in_hand",
         "is_proven",
+        "is_throttled",
         "pace",
         "succeeded_at",
+        "throttled_until",
         "waiting_since",
     )
 
@@ -38,3 +41,12 @@ class Standing:
         self.succeeded_at = float("-inf")
         self.heard_at = float("-inf")
         self.waiting_since = float("-inf")
+        self.is_throttled = False
+        self.throttled_until = float("-inf")
+
+    def left_alone_for(self, now: float) -> float:
+        """Return for how many seconds more nothing is sent to it, by its breaker or by its own wish."""
+        until = self.throttled_until if self.is_throttled else now
+        if self.breaker.state == "open":
+            until = max(until, self.breaker.until)
+        return max(until - now, 0.0)

@@ -190,6 +190,12 @@ CATALOGUE: tuple[LogEvent, ...] = (
         ("endpoint_id", "open_for_s"),
     ),
     LogEvent(
+        "endpoint.throttled",
+        "warning",
+        "An endpoint asked to be left alone (429, or a Retry-After with 502, 503 or 504): it gets nothing for so long.",
+        ("endpoint_id", "open_for_s"),
+    ),
+    LogEvent(
         "endpoint.recovered",
         "info",
         "A probe went well: the endpoint gets its deliveries again.",

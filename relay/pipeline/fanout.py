@@ -88,6 +88,7 @@ class FanOut:
             "look", *cursor.arguments(), self._pages.size(free, few=self._desk.slots.lump), budget, piece
         )
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)
+        self._desk.registry.end_secrets(self._desk.clock.now())
         self.snapshot = rows[0]["snapshot"]
         if rows[0]["registry_version"] > self._desk.registry.version:
             for endpoint_id in await self._desk.registry.refresh(self._looking):

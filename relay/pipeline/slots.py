@@ -121,6 +121,8 @@ class Slots:
     def own_room(self, endpoint: Endpoint) -> int:
         """Return how many more deliveries this endpoint may have, if there are slots."""
         standing = self._standings.of(endpoint.id)
+        if standing.is_throttled:
+            return 0
         room = min(standing.allowed, endpoint.max_in_flight) - standing.in_hand
         if not standing.is_proven:
             room = min(room, self._unproven_room(standing.in_hand))

@@ -1,5 +1,6 @@
 """The rule that turns what came back into an outcome. Pure: the time and the random number are arguments."""
 
+from dataclasses import replace
 from typing import assert_never
 
 from relay.model import (
@@ -14,13 +15,16 @@ from relay.model import (
     Response,
     Retrying,
     Schedule,
+    Throttle,
 )
 from relay.pipeline.retry_after import retry_after
-from relay.pipeline.schedule import next_delay
+from relay.pipeline.schedule import LONGEST_RETRY_AFTER, next_delay
 
 DELIVERED = Delivered()
 GONE = 410
 TOO_MANY_REQUESTS = 429
+UNAVAILABLE = frozenset({502, 503, 504})
+"""With a Retry-After they speak for the whole endpoint; with another status it is about the one delivery."""
 LEAST_PAUSE = 60.0
 """Seconds after a 429 that names no time."""
 OWN_FAULT_PAUSE = 5.0
@@ -62,15 +66,31 @@ def _of_response(
 ) -> Outcome:
     if is_success(response.status):
         return DELIVERED
+    end = _end_of(response, schedule)
+    if end is not None:
+        return end
+    asked = min(retry_after(response.headers.get("retry-after"), now=ended), LONGEST_RETRY_AFTER)
+    is_busy = response.status == TOO_MANY_REQUESTS
+    least = LEAST_PAUSE if is_busy and asked <= 0 else asked
+    outcome = _again(claim, schedule, started=started, ended=ended, random=random, not_before=least)
+    if is_busy:
+        longest = outcome.delay if isinstance(outcome, Retrying) else least
+        return replace(outcome, throttle=Throttle(seconds=asked or longest, is_failure=False))
+    if asked > 0 and response.status in UNAVAILABLE:
+        return replace(outcome, throttle=Throttle(seconds=asked, is_failure=True))
+    return outcome
+
+
+def _end_of(response: Response, schedule: Schedule) -> Dead | None:
+    """Return how a delivery ends by what the endpoint answered, or None if it is to be tried again."""
     wish = response.headers.get("webhook-delivery", "").strip().lower()
     if wish in {"abort", "disable"}:
         return Dead(reason="aborted", disables_endpoint=wish == "disable")
     if response.status == GONE:
         return Dead(reason="gone", disables_endpoint=True)
-    asked = retry_after(response.headers.get("retry-after"), now=ended)
-    if response.status == TOO_MANY_REQUESTS and asked <= 0:
-        asked = LEAST_PAUSE
-    return _again(claim, schedule, started=started, ended=ended, random=random, not_before=asked)
+    if response.status in schedule.permanent_statuses:
+        return Dead(reason="aborted")
+    return None
 
 
 def _again(
@@ -81,7 +101,7 @@ def _again(
     ended: float,
     random: float,
     not_before: float = 0.0,
-) -> Outcome:
+) -> Retrying | Dead:
     window_start = started if claim.window_started_at is None else claim.window_started_at
     delay = next_delay(
         schedule,

@@ -1,7 +1,7 @@
 -- Put an endpoint into another state, with a row of the audit; return it as it is then, changed or not.
 --
--- No row if it does not exist or is removed. Making it active also ends that it is left alone because it failed: the
--- relay sees the change, and an active one that was left alone counts as changed.
+-- No row if it does not exist or is removed. Making it active also ends that it is left alone because it failed, or
+-- asked for it: the relay sees the change, and an active one that was left alone counts as changed.
 --
 -- $1 id: the endpoint
 -- $2 state: active or paused
@@ -12,7 +12,6 @@ with closed as (
   delete from relay.endpoint_condition
   where endpoint_id = $1::uuid
     and $2::text = 'active'
-    and breaker <> 'closed'
   returning endpoint_id
 ),
 changed as (

@@ -16,12 +16,14 @@ select
   e.state,
   e.removed_at is not null as removed,
   s.sealed,
-  s.key_ids
+  s.key_ids,
+  s.ends
 from relay.endpoint e
 left join lateral (
   select
     array_agg(sealed order by id desc) as sealed,
-    array_agg(key_id order by id desc) as key_ids
+    array_agg(key_id order by id desc) as key_ids,
+    array_agg(extract(epoch from expires_at)::double precision order by id desc) as ends
   from relay.endpoint_secret
   where endpoint_id = e.id
     and (expires_at is null or expires_at > now())

@@ -295,3 +295,108 @@ def test_remove_asks_first(cli: CommandLine, rows: Rows) -> None:
 
 def test_check_is_one_of_its_commands(cli: CommandLine) -> None:
     assert cli.run("endpoint", "check", "https://example.com/").data["allowed"] is True
+
+
+def secrets_of(rows: Rows, endpoint_id: str) -> list[tuple[str, float | None]]:
+    """Return the secrets, the newest first, each with the seconds until it ends."""
+    found = rows.fetch(
+        "select sealed, key_id, extract(epoch from expires_at - now())::double precision as left"
+        " from relay.endpoint_secret where endpoint_id = $1 order by id desc",
+        UUID(endpoint_id),
+    )
+    box = SecretBox()
+    return [
+        (box.open(row["sealed"], row["key_id"], endpoint_id=UUID(endpoint_id)), row["left"]) for row in found
+    ]
+
+
+def test_rotate_makes_a_new_secret_and_ends_the_old_one_after_the_overlap(
+    cli: CommandLine, rows: Rows
+) -> None:
+    added = cli.done("endpoint", "add", URL)
+    ran = cli.run("endpoint", "rotate-secret", added["id"], "--overlap", "1h")
+
+    (new, end), (old, old_end) = secrets_of(rows, added["id"])
+    assert (new, old) == (ran.data["secret"], added["secret"])
+    assert new != old
+    assert end is None
+    assert old_end == pytest.approx(3600, abs=30)
+    assert "not shown again" in ran.err
+    assert "1h" in ran.err
+    assert rows.audit()[-1] == ("endpoint.rotate_secret", added["id"])
+    assert new not in cli.run("endpoint", "show", added["id"]).out
+
+
+def test_rotate_takes_the_configured_overlap_and_a_given_secret_which_it_does_not_repeat(
+    cli: CommandLine, rows: Rows, tmp_path: Path
+) -> None:
+    added, own = cli.done("endpoint", "add", URL), generate_secret()
+    (tmp_path / "secret").write_text(own)
+
+    ran = cli.run("endpoint", "rotate-secret", added["id"], "--secret-file", tmp_path / "secret")
+
+    (new, _), (_, old_end) = secrets_of(rows, added["id"])
+    assert new == own
+    assert old_end == pytest.approx(24 * 3600, abs=30)
+    assert own not in ran.out + ran.err
+
+
+def test_rotate_at_once_leaves_the_new_secret_alone(cli: CommandLine, rows: Rows) -> None:
+    added = cli.done("endpoint", "add", URL)
+    cli.done("endpoint", "rotate-secret", added["id"])
+    refused = cli.run("endpoint", "rotate-secret", added["id"], "--at-once")
+    assert refused.code == 2
+    assert "--yes" in refused.err
+    assert len(secrets_of(rows, added["id"])) == 2
+
+    rotated = cli.done("endpoint", "rotate-secret", added["id"], "--at-once", "--yes")
+
+    assert secrets_of(rows, added["id"]) == [(rotated["secret"], None)]
+
+
+def test_an_endpoint_has_at_most_five_secrets_and_a_rotation_lengthens_none(
+    cli: CommandLine, rows: Rows
+) -> None:
+    added = cli.done("endpoint", "add", URL)
+    made = [
+        added["secret"],
+        *(
+            cli.done("endpoint", "rotate-secret", added["id"], "--overlap", f"{hours}h")["secret"]
+            for hours in (1, 9, 9, 9, 9, 9)
+        ),
+    ]
+
+    found = secrets_of(rows, added["id"])
+    assert [secret for secret, _ in found] == made[:-6:-1]
+    assert [round(left / 3600) for _, left in found[1:] if left is not None] == [9, 9, 9, 9]
+    again = cli.done("endpoint", "rotate-secret", added["id"], "--overlap", "1h")
+    lengths = [left for _, left in secrets_of(rows, added["id"])]
+    assert again["secret"] not in made
+    assert [round(left / 3600) for left in lengths if left is not None] == [1, 1, 1, 1]
+    cli.done("endpoint", "rotate-secret", added["id"], "--overlap", "30d")
+    lengths = [left for _, left in secrets_of(rows, added["id"])]
+    assert [round(left / 3600) for left in lengths if left is not None] == [720, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["--at-once", "--overlap", "1h"], "contradict"), (["--overlap", "soon"], "not a duration")],
+)
+def test_rotate_refuses_what_makes_no_sense(
+    cli: CommandLine, rows: Rows, arguments: list[str], says: str
+) -> None:
+    added = cli.done("endpoint", "add", URL)
+
+    refused = cli.run("endpoint", "rotate-secret", added["id"], *arguments)
+
+    assert refused.code == 2
+    assert says in refused.err
+    assert len(secrets_of(rows, added["id"])) == 1
+
+
+def test_rotate_refuses_an_endpoint_that_is_not_there(cli: CommandLine) -> None:
+    added = cli.done("endpoint", "add", URL)
+    cli.done("endpoint", "remove", added["id"], "--yes")
+
+    assert "was removed" in cli.run("endpoint", "rotate-secret", added["id"]).err
+    assert "there is no endpoint" in cli.run("endpoint", "rotate-secret", nobody()).err

@@ -1,5 +1,6 @@
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 from hypothesis import given
@@ -232,10 +233,11 @@ async def test_whoever_waits_for_slots_hears_of_all_that_makes_some_free() -> No
     assert slots.take(held, 1)
     slots.reserve(reserved_for, 9)
 
-    for free in (
+    ways: list[Callable[[], None]] = [
         lambda: slots.unreserve({reserved_for: 9}),
         lambda: slots.give_back(held),
-    ):
+    ]
+    for free in ways:
         wanted = slots.free_to_lease + 1
         waiting = asyncio.create_task(slots.wait_for_some(wanted, 60.0))
         await asyncio.sleep(0.01)

@@ -20,11 +20,14 @@ from relay.model import (
     Released,
     Result,
     Retrying,
+    Throttle,
 )
 
 A, B = UUID(int=1), UUID(int=2)
 RULES = breaker_rules_of(Settings())
 SUCCESS, FAILURE = Delivered(), Retrying(delay=5.0)
+BUSY = Retrying(delay=30.0, throttle=Throttle(seconds=30.0, is_failure=False))
+UNAVAILABLE = Retrying(delay=30.0, throttle=Throttle(seconds=30.0, is_failure=True))
 
 
 class Clock:
@@ -201,7 +204,7 @@ def test_a_breaker_that_opens_leaves_nothing_to_its_endpoint_until_it_is_noted_a
     assert trial.allowed == 0
     assert trial.due == [(A, RULES.open_for)]
     assert trial.standings.blocked_for(A) == RULES.open_for
-    assert trial.standings.take_changed() == [A]
+    assert trial.standings.changed.take() == [A]
 
 
 def test_when_its_time_is_over_one_probe_is_let_through() -> None:
@@ -235,12 +238,12 @@ def test_after_a_good_probe_an_endpoint_begins_small_and_may_grow_again() -> Non
     trial.open_breaker()
     trial.clock.now += RULES.open_for
     trial.standings.blocked_for(A)
-    trial.standings.take_changed()
+    trial.standings.changed.take()
 
     trial.note(SUCCESS)
     assert (trial.allowed, trial.is_proven) == (START, True)
     assert trial.due[-1] == (A, 0.0)
-    assert trial.standings.take_changed() == [A]
+    assert trial.standings.changed.take() == [A]
     trial.note(SUCCESS, 2)
     assert trial.allowed == 4 * START
 
@@ -268,13 +271,13 @@ def test_late_answers_to_what_was_sent_before_it_opened_change_nothing() -> None
 def test_a_change_of_an_endpoint_closes_its_breaker() -> None:
     trial = Trial()
     trial.open_breaker()
-    trial.standings.take_changed()
+    trial.standings.changed.take()
 
     trial.standings.reset([A, B])
 
     assert trial.standings.blocked_for(A) == 0.0
     assert trial.allowed == START
-    assert trial.standings.take_changed() == [A]
+    assert trial.standings.changed.take() == [A]
 
 
 def test_an_endpoint_that_moved_has_to_prove_itself_anew() -> None:
@@ -289,7 +292,7 @@ def test_an_endpoint_that_moved_has_to_prove_itself_anew() -> None:
 
 def test_what_is_written_down_is_taken_over_at_a_start() -> None:
     trial = Trial()
-    trial.standings.restore({A: 100.0})
+    trial.standings.restore({A: 100.0}, {})
 
     assert trial.allowed == 0
     assert trial.standings.blocked_for(A) == 100.0
@@ -297,13 +300,13 @@ def test_what_is_written_down_is_taken_over_at_a_start() -> None:
 
 def test_what_is_written_down_counts_only_after_another_relay_may_have_been_at_work() -> None:
     trial = Trial()
-    trial.standings.restore({})
+    trial.standings.restore({}, {})
     trial.open_breaker()
-    trial.standings.restore({})
+    trial.standings.restore({}, {})
     assert trial.standings.blocked_for(A) == RULES.open_for
 
     trial.standings.distrust()
-    trial.standings.restore({B: 0.0})
+    trial.standings.restore({B: 0.0}, {})
     assert trial.standings.blocked_for(A) == 0.0
     assert trial.standings.blocked_for(B) == 0.0
     assert trial.standings.of(B).breaker.state == "half_open"
@@ -319,12 +322,101 @@ def test_breakers_that_are_switched_off_close() -> None:
     assert trial.standings.blocked_for(A) == 0.0
 
 
+@pytest.mark.parametrize("outcome", [BUSY, UNAVAILABLE, Dead(reason="exhausted", throttle=BUSY.throttle)])
+def test_an_endpoint_that_asks_for_it_is_left_alone_for_so_long_and_then_begins_small(
+    outcome: Outcome,
+) -> None:
+    trial = Trial()
+    trial.note(SUCCESS, 10)
+    trial.note(outcome)
+
+    assert trial.standings.of(A).is_throttled
+    assert trial.standings.blocked_for(A) == pytest.approx(30.0)
+    assert trial.due == [(A, 30.0)]
+    trial.clock.now += 29.0
+    assert trial.standings.blocked_for(A) == pytest.approx(1.0)
+    trial.clock.now += 1.0
+    assert trial.standings.blocked_for(A) == 0.0
+    assert not trial.standings.of(A).is_throttled
+    assert trial.allowed == START
+
+
+def test_that_it_is_busy_is_no_failure_of_an_endpoint() -> None:
+    trial = Trial()
+    trial.note(BUSY, RULES.min_attempts * 3)
+    assert trial.standings.of(A).breaker.state == "closed"
+
+    trial.note(UNAVAILABLE, RULES.min_attempts)
+    assert trial.standings.of(A).breaker.state == "open"
+
+
+def test_many_in_flight_that_bring_the_same_wish_are_one_wish() -> None:
+    trial = Trial()
+    trial.note(BUSY)
+    trial.standings.changed.take()
+    trial.clock.now += 0.5
+    trial.note(BUSY)
+
+    assert trial.standings.changed.take() == []
+    trial.clock.now += 10.0
+    trial.note(BUSY)
+    assert trial.standings.blocked_for(A) == pytest.approx(30.0)
+    assert trial.standings.changed.take() == [A]
+
+
+def test_a_shorter_wish_does_not_end_a_longer_one() -> None:
+    trial = Trial()
+    trial.note(BUSY)
+    trial.note(Retrying(delay=5.0, throttle=Throttle(seconds=2.0, is_failure=False)))
+
+    assert trial.standings.blocked_for(A) == pytest.approx(30.0)
+
+
+def test_a_probe_that_finds_an_endpoint_busy_leaves_it_alone_again() -> None:
+    trial = Trial()
+    trial.open_breaker()
+    trial.clock.now += RULES.open_for
+    assert trial.standings.blocked_for(A) == 0.0
+
+    trial.note(BUSY)
+
+    assert trial.standings.of(A).breaker.state == "open"
+    assert trial.standings.blocked_for(A) == pytest.approx(max(30.0, RULES.open_for * 2))
+
+
+def test_successes_that_were_under_way_do_not_end_a_wish() -> None:
+    trial = Trial()
+    trial.note(BUSY)
+    trial.note(SUCCESS, 5)
+
+    assert trial.standings.blocked_for(A) == pytest.approx(30.0)
+
+
+def test_a_change_of_an_endpoint_ends_its_wish() -> None:
+    trial = Trial()
+    trial.note(BUSY)
+    trial.standings.changed.take()
+    trial.standings.reset([A])
+
+    assert trial.standings.blocked_for(A) == 0.0
+    assert trial.standings.changed.take() == [A]
+    assert trial.standings.of(A).left_alone_for(trial.clock.now) == 0.0
+
+
+def test_a_wish_that_is_written_down_is_kept_at_a_start() -> None:
+    trial = Trial()
+    trial.standings.restore({}, {A: 20.0})
+
+    assert trial.standings.blocked_for(A) == pytest.approx(20.0)
+    assert trial.standings.of(A).breaker.state == "closed"
+
+
 def test_what_could_not_be_written_is_kept_for_the_next_time() -> None:
     trial = Trial()
     trial.open_breaker()
-    trial.standings.put_back(trial.standings.take_changed())
+    trial.standings.changed.put_back(trial.standings.changed.take())
 
-    assert trial.standings.take_changed() == [A]
+    assert trial.standings.changed.take() == [A]
 
 
 STEPS = st.sampled_from(["hold", "let_go", "success", "failure", "wait", "forget", "reset"])

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import get_args
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from relay.model import (
     Response,
     Retrying,
     Schedule,
+    Throttle,
 )
 from relay.pipeline.verdict import judge, refuse_unsent
 
@@ -74,18 +76,48 @@ def test_a_success_counts_whatever_else_the_receiver_asks_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "delay"),
+    ("answer", "delay", "throttle"),
     [
-        (response(429), 60.0),
-        (response(429, retry_after="7"), 7.0),
-        (response(429, retry_after="2"), 5.0),
-        (response(429, retry_after="nonsense"), 60.0),
-        (response(503, retry_after="600"), 600.0),
-        (response(503, retry_after="999999"), 86_400.0),
+        (response(429), 60.0, Throttle(seconds=60.0, is_failure=False)),
+        (response(429, retry_after="7"), 7.0, Throttle(seconds=7.0, is_failure=False)),
+        (response(429, retry_after="2"), 5.0, Throttle(seconds=2.0, is_failure=False)),
+        (response(429, retry_after="nonsense"), 60.0, Throttle(seconds=60.0, is_failure=False)),
+        (response(502, retry_after="600"), 600.0, Throttle(seconds=600.0, is_failure=True)),
+        (response(503, retry_after="600"), 600.0, Throttle(seconds=600.0, is_failure=True)),
+        (response(504, retry_after="999999"), 86_400.0, Throttle(seconds=86_400.0, is_failure=True)),
+        (response(503), 5.0, None),
+        (response(503, retry_after="soon"), 5.0, None),
+        (response(500, retry_after="600"), 600.0, None),
+        (response(302, retry_after="600"), 600.0, None),
     ],
 )
-def test_a_pause_that_was_asked_for_is_kept(answer: Answer, delay: float) -> None:
-    assert verdict(answer) == Retrying(delay=delay)
+def test_a_pause_that_was_asked_for_is_kept(answer: Answer, delay: float, throttle: Throttle | None) -> None:
+    assert verdict(answer) == Retrying(delay=delay, throttle=throttle)
+
+
+def test_a_late_retry_that_finds_an_endpoint_busy_leaves_it_alone_for_as_long_as_it_waits_itself() -> None:
+    late = CLAIM._replace(attempts=4, window_attempts=4, window_started_at=NOW - 780)
+
+    assert verdict(response(429), late) == Retrying(
+        delay=3125.0, throttle=Throttle(seconds=3125.0, is_failure=False)
+    )
+
+
+def test_the_last_attempt_has_a_wish_too() -> None:
+    assert verdict(response(429, retry_after="90"), LAST) == Dead(
+        reason="exhausted", throttle=Throttle(seconds=90.0, is_failure=False)
+    )
+
+
+def test_a_status_that_is_permanent_ends_the_delivery_and_leaves_the_endpoint_as_it_is() -> None:
+    strict = replace(SCHEDULE, permanent_statuses=frozenset({400, 422}))
+
+    outcomes = [
+        judge(response(status), CLAIM, strict, started=NOW, ended=NOW + 1, random=0.5)
+        for status in (400, 404, 422, 200)
+    ]
+
+    assert outcomes == [Dead(reason="aborted"), Retrying(delay=5.0), Dead(reason="aborted"), Delivered()]
 
 
 @pytest.mark.parametrize("code", [code for code in get_args(ErrorCode) if code != "status"])

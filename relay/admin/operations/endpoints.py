@@ -1,6 +1,7 @@
 """Operations on endpoints: each changes the registry and notes who did it in one statement."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -27,6 +28,15 @@ class AddedEndpoint:
 
     endpoint: EndpointDetails
     secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotatedSecret:
+    """An endpoint with its new secret, which is told this once, and how many secrets sign its requests now."""
+
+    endpoint: EndpointDetails
+    secret: str
+    signing: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +150,40 @@ async def edit(
             actor,
         )
     return endpoint_of(row or await _present(session, endpoint_id))
+
+
+async def rotate_secret(
+    session: Session,
+    endpoint_id: UUID,
+    *,
+    box: SecretBox,
+    actor: str,
+    overlap: timedelta,
+    secret: str | None = None,
+) -> RotatedSecret:
+    """Give an endpoint another secret, which signs first from now on.
+
+    Args:
+        session: The database.
+        endpoint_id: Whose.
+        box: Seals the secret.
+        actor: Who does it, for the audit.
+        overlap: How long the old ones sign as well; zero ends them at once.
+        secret: The new one; None makes it.
+
+    Raises:
+        InvalidInput: The secret cannot be used.
+        NotFound: There is no endpoint of that id, or it was removed.
+    """
+    chosen = generate_secret() if secret is None else _checked_secret(secret)
+    sealed = box.seal(chosen, endpoint_id=endpoint_id)
+    row = await session.fetch_row(
+        "endpoint_rotate_secret", endpoint_id, sealed.sealed, sealed.key_id, overlap, actor
+    )
+    if row is None:
+        await _present(session, endpoint_id)
+        raise Refused(f"endpoint {endpoint_id} was changed at the same moment; look, and try again")
+    return RotatedSecret(endpoint=endpoint_of(row), secret=chosen, signing=row["signing"])
 
 
 async def pause(session: Session, endpoint_id: UUID, *, actor: str) -> StateChange:
