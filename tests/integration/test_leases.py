@@ -9,7 +9,7 @@ from tests.support.rows import add_delivery, add_event
 
 ME, OTHER = 7, 4242
 PAST = datetime.now(UTC) - timedelta(minutes=5)
-LATER = datetime.now(UTC) + timedelta(minutes=5)
+LATER = datetime.now(UTC) + timedelta(days=1)
 
 
 async def lease(connection: Connection, *, by: int, until: datetime) -> tuple[int, UUID]:
