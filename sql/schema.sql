@@ -1004,7 +1004,7 @@ CREATE INDEX delivery_due ON relay.delivery USING btree (endpoint_id, next_attem
 
 -- Name: delivery_leased; Type: INDEX; Schema: relay
 
-CREATE INDEX delivery_leased ON relay.delivery USING btree (next_attempt_at) WHERE (claimed_by IS NOT NULL);
+CREATE INDEX delivery_leased ON relay.delivery USING btree (next_attempt_at) WHERE ((claimed_by IS NOT NULL) AND (next_attempt_at IS NOT NULL));
 
 -- Name: endpoint_secret_of; Type: INDEX; Schema: relay
 

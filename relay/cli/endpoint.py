@@ -35,11 +35,6 @@ _LAZY = {
     )
 }
 _id = click.argument("endpoint_id", type=click.UUID, metavar="ID")
-_secret_file = click.option(
-    "--secret-file",
-    type=click.File(encoding="utf-8"),
-    help="A file (- for stdin) with the secret, instead of a new one; or $RELAY_ENDPOINT_SECRET.",
-)
 
 
 @click.group(cls=LazyGroup, lazy=_LAZY)
@@ -52,11 +47,15 @@ def endpoint() -> None:
 @click.argument("url")
 @click.option("--tenant", help="Whose events it gets; the default is the tenant without a name.")
 @field_options
-@_secret_file
+@click.option(
+    "--secret-file",
+    type=click.File(encoding="utf-8"),
+    help="A file (- for stdin) with the secret, instead of a new one; or $RELAY_ENDPOINT_SECRET.",
+)
 @output_option()
 def add(access: Access, secret_file: TextIO | None, output: OutputFormat, **_fields: Any) -> None:
     """Add an endpoint and print it with its secret, which is shown this once."""
-    secret = _given_secret(secret_file)
+    secret = _read_secret(secret_file) or os.environ.get("RELAY_ENDPOINT_SECRET")
     wanted = NewEndpoint(**given_fields())
 
     async def work(session: Session) -> endpoints.AddedEndpoint:
@@ -127,7 +126,11 @@ def edit(
     help="How long the old secret signs as well; default: security.secret_overlap.",
 )
 @click.option("--at-once", is_flag=True, help="The old secret ends now, as it must if it leaked.")
-@_secret_file
+@click.option(
+    "--secret-file",
+    type=click.File(encoding="utf-8"),
+    help="A file (- for stdin) with the secret, instead of a new one.",
+)
 @yes_option
 @output_option()
 def rotate_secret(
@@ -143,10 +146,10 @@ def rotate_secret(
     """Give an endpoint another secret, which is shown this once; the old one signs as well for a while."""
     if at_once and overlap is not None:
         raise click.UsageError("--at-once and --overlap contradict each other; give one of them")
-    if at_once:
-        confirm("End the old secret now? Until the receiver has the new one it can verify nothing.", yes=yes)
-    secret = _given_secret(secret_file)
     span = timedelta() if at_once else access.settings.security.secret_overlap if overlap is None else overlap
+    if not span:
+        confirm("End the old secret now? Until the receiver has the new one it can verify nothing.", yes=yes)
+    secret = _read_secret(secret_file)
 
     async def work(session: Session) -> endpoints.RotatedSecret:
         return await endpoints.rotate_secret(
@@ -222,8 +225,8 @@ def url_rules(settings: Settings) -> UrlRules:
     )
 
 
-def _given_secret(file: TextIO | None) -> str | None:
-    return file.read(1000).strip() if file else os.environ.get("RELAY_ENDPOINT_SECRET")
+def _read_secret(file: TextIO | None) -> str | None:
+    return None if file is None else file.read(1000).strip()
 
 
 async def _discard_held(session: Session, endpoint_id: UUID, actor: str) -> int:

@@ -109,7 +109,7 @@ class EndpointRows:
             yield endpoint
 
     def _endpoint(self, row: asyncpg.Record, pauses: set[str | None]) -> Endpoint:
-        secrets, trouble = self._open(row)
+        secrets, ends, trouble = self._open(row)
         headers, bad_header = _headers(row["headers"])
         defaults = self._defaults
         return Endpoint(
@@ -120,7 +120,7 @@ class EndpointRows:
             headers=headers,
             signature=SignatureFormat(row["signature"]),
             secrets=secrets,
-            secrets_end_at=tuple(math.inf if end is None else end for end in row["ends"] or ()),
+            secrets_end_at=ends,
             timeout=row["timeout"] or defaults.timeout,
             max_in_flight=row["max_in_flight"] or defaults.max_in_flight,
             schedule=_schedule(row["retry_schedule"], defaults.schedule),
@@ -129,16 +129,18 @@ class EndpointRows:
             refusal=self._refuse_url(row["url"]) or bad_header,
         )
 
-    def _open(self, row: asyncpg.Record) -> tuple[tuple[Secret, ...], str | None]:
-        """Return the secrets, or why nothing can be signed for this endpoint."""
-        sealed = list(zip(row["sealed"] or (), row["key_ids"] or (), strict=True))
-        if not sealed:
-            return (), "secret_missing"
-        try:
-            texts = [self._secrets.open(data, key_id, endpoint_id=row["id"]) for data, key_id in sealed]
-            return tuple(parse_secret(text) for text in texts), None
-        except (CannotOpen, InvalidSecret):
-            return (), "secret_unreadable"
+    def _open(self, row: asyncpg.Record) -> tuple[tuple[Secret, ...], tuple[float, ...], str | None]:
+        """Return the secrets that can be read, when each ends, and why nothing can be signed if there is none."""
+        stored = list(zip(row["sealed"] or (), row["key_ids"] or (), row["ends"] or (), strict=True))
+        readable: list[tuple[Secret, float]] = []
+        for data, key_id, end in stored:
+            try:
+                secret = parse_secret(self._secrets.open(data, key_id, endpoint_id=row["id"]))
+            except (CannotOpen, InvalidSecret):
+                continue
+            readable.append((secret, math.inf if end is None else end))
+        trouble = None if readable else "secret_unreadable" if stored else "secret_missing"
+        return tuple(secret for secret, _ in readable), tuple(end for _, end in readable), trouble
 
 
 def _hold(row: asyncpg.Record, pauses: set[str | None]) -> str | None:

@@ -110,7 +110,7 @@ class FanOutRound:
             await asyncio.sleep(time.monotonic() - started)
         elif not page.rows:
             await self.written()
-        self._has_more = page.has_more
+        self._has_more = self._slots.new_waits = page.has_more
         self._is_resting = not page.has_more
         try:
             await self._rest.after_look(len(page.rows), self._fanout.snapshot, has_more=page.has_more)
@@ -123,6 +123,7 @@ class FanOutRound:
         What is leased at once costs half of what is written down first and claimed later, and few at a time cost more.
         """
         if not self._slots.free_to_lease:
+            self._slots.new_waits = True
             await self._slots.wait_for_some(1, LONGEST_WAIT)
         if self._has_more:
             await self._slots.wait_for_some(self._slots.lump, LUMP_WAIT)

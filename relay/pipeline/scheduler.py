@@ -122,6 +122,7 @@ class Scheduler:
         finally:
             self._desk.slots.unreserve(rooms)
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)
+        self._desk.registry.end_secrets(self._desk.clock.now())
         claims = self._take(rows)
         self._desk.dispatcher.dispatch(claims)
         return self._look_ahead(rows, rooms, Counter(claim.endpoint_id for claim in claims))

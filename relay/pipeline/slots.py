@@ -20,13 +20,17 @@ class Slots:
 
     Endpoints that are not proven have at most a quarter of the slots together, so that silent ones cannot hold all of
     them for a whole time-out. Retries never have the last quarter, which is for first attempts; and new events leave a
-    quarter to what is due, while it waits for slots.
+    quarter to what is due, while it waits for slots. What is due takes half of what is free while new events wait: else
+    it would take all, new events would be written down as due for want of slots, and so on.
 
     Args:
         total: Most claims in hand.
         total_bytes: Most bytes of payload in hand.
         freed: Set whenever a slot was given back.
         standings: Tell how much each endpoint may have.
+
+    Attributes:
+        new_waits: New events are known to wait for slots, so what is due takes no more than half of what is free.
     """
 
     def __init__(self, *, total: int, total_bytes: int, freed: asyncio.Event, standings: Standings) -> None:
@@ -42,6 +46,7 @@ class Slots:
         self._retries: dict[Key, int] = {}
         self._reserved = 0
         self._due_waits = False
+        self.new_waits = False
 
     @property
     def in_hand(self) -> int:
@@ -80,8 +85,9 @@ class Slots:
     @property
     def free_for_due(self) -> int:
         """How many more it may hold of what is due, which may be retries all of it."""
+        free = (self.free + 1) // 2 if self.new_waits else self.free
         most_retries = self._total - self._share - len(self._retries) - self._reserved
-        return max(min(self.free, most_retries), 0)
+        return max(min(free, most_retries), 0)
 
     @property
     def free_bytes(self) -> int:

@@ -23,6 +23,8 @@ from relay.pipeline.schedule import LONGEST_RETRY_AFTER, next_delay
 DELIVERED = Delivered()
 GONE = 410
 TOO_MANY_REQUESTS = 429
+SHORTEST_PAUSE = 1.0
+"""Seconds that an endpoint is left alone at least when it asks for it: an HTTP date has no fractions."""
 UNAVAILABLE = frozenset({502, 503, 504})
 """With a Retry-After they speak for the whole endpoint; with another status it is about the one delivery."""
 LEAST_PAUSE = 60.0
@@ -74,10 +76,9 @@ def _of_response(
     least = LEAST_PAUSE if is_busy and asked <= 0 else asked
     outcome = _again(claim, schedule, started=started, ended=ended, random=random, not_before=least)
     if is_busy:
-        longest = outcome.delay if isinstance(outcome, Retrying) else least
-        return replace(outcome, throttle=Throttle(seconds=asked or longest, is_failure=False))
+        return replace(outcome, throttle=Throttle(seconds=max(least, SHORTEST_PAUSE), is_failure=False))
     if asked > 0 and response.status in UNAVAILABLE:
-        return replace(outcome, throttle=Throttle(seconds=asked, is_failure=True))
+        return replace(outcome, throttle=Throttle(seconds=max(asked, SHORTEST_PAUSE), is_failure=True))
     return outcome
 
 

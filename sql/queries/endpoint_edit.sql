@@ -31,6 +31,12 @@ with edited as (
     and removed_at is null
   returning *
 ),
+-- What it was left alone for is over: a relay that is not at work now would else go on with it.
+closed as (
+  delete from relay.endpoint_condition k
+  using edited e
+  where k.endpoint_id = e.id
+),
 noted as (
   insert into relay.audit (actor, action, object, detail)
   select $13, 'endpoint.edit', id::text, json_build_object('changed', $2)

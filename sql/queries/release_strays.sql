@@ -9,6 +9,7 @@ with stray as materialized (
   select d.event_seq, d.endpoint_id
   from relay.delivery d
   where d.claimed_by = $1::bigint
+    and d.next_attempt_at is not null
     and not exists (
       select
       from unnest($2::bigint[], $3::uuid[]) as h(event_seq, endpoint_id)

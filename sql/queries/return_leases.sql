@@ -9,11 +9,13 @@ with held as materialized (
   select event_seq, endpoint_id
   from relay.delivery
   where claimed_by = any($1::bigint[])
+    and next_attempt_at is not null
 ),
 lost as materialized (
   select event_seq, endpoint_id
   from relay.delivery
   where claimed_by = any($1::bigint[])
+    and next_attempt_at is not null
   for update skip locked
 ),
 returned as (

@@ -341,6 +341,29 @@ def test_rotate_takes_the_configured_overlap_and_a_given_secret_which_it_does_no
     assert own not in ran.out + ran.err
 
 
+def test_rotate_never_takes_the_secret_that_the_environment_still_has(
+    cli: CommandLine, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaked = generate_secret()
+    monkeypatch.setenv("RELAY_ENDPOINT_SECRET", leaked)
+    added = cli.done("endpoint", "add", URL)
+
+    rotated = cli.done("endpoint", "rotate-secret", added["id"], "--at-once", "--yes")
+
+    assert rotated["secret"] != leaked
+    assert secrets_of(rows, added["id"]) == [(rotated["secret"], None)]
+
+
+def test_rotate_without_an_overlap_asks_however_it_is_said(cli: CommandLine, rows: Rows) -> None:
+    added = cli.done("endpoint", "add", URL)
+
+    for way in (["--overlap", "0s"], ["--at-once"]):
+        refused = cli.run("endpoint", "rotate-secret", added["id"], *way)
+        assert refused.code == 2
+        assert "--yes" in refused.err
+    assert len(secrets_of(rows, added["id"])) == 1
+
+
 def test_rotate_at_once_leaves_the_new_secret_alone(cli: CommandLine, rows: Rows) -> None:
     added = cli.done("endpoint", "add", URL)
     cli.done("endpoint", "rotate-secret", added["id"])

@@ -101,3 +101,29 @@ async def test_leases_that_came_and_went_are_not_walked_by_a_claim(rolled_back: 
     )
 
     assert orjson.loads(plan)[0]["Plan"]["Shared Hit Blocks"] < LIMIT
+
+
+async def test_recording_goes_by_the_key_and_not_through_leases_that_came_and_went(
+    rolled_back: asyncpg.Connection,
+) -> None:
+    await rolled_back.execute(
+        "insert into relay.delivery (event_seq, endpoint_id, size, next_attempt_at)"
+        " select n, $1, 2, now() + interval '1 day' from generate_series(1, $2) as n",
+        DEAD,
+        BACKLOG,
+    )
+    await rolled_back.execute("analyze relay.delivery")
+    for setting, value in PIPELINE_SETTINGS.items():
+        await rolled_back.execute(f"set local {setting} = '{value}'")
+
+    arguments: list[object] = ["{}"] * 23
+    arguments[3] = 1
+    for place in (16, 17, 19, 20, 21):
+        arguments[place - 1] = []
+
+    plan = await rolled_back.fetch(f"explain {query('record')}", *arguments)
+
+    text = "\n".join(row[0] for row in plan)
+    assert "delivery_pkey" in text
+    assert "delivery_leased" not in text
+    assert "delivery_due" not in text

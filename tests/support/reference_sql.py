@@ -120,7 +120,7 @@ _MEANING: Mapping[str, Mapping[str, str]] = {
         "dead": "deliveries that were given up",
         "oldest_waiting": "when the oldest event was inserted that is not delivered yet",
         "breaker": "`closed`; `open`: it is left alone because it failed; `half_open`: the next attempt decides",
-        "paused_until": "until when it is left alone; null unless `breaker` is `open`",
+        "paused_until": "until when it is left alone, by its breaker or since it asked for it",
     },
     "backlog": {
         "state": "`pending`, `in_flight`, `retrying`, `held` or `dead`",

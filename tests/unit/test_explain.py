@@ -60,7 +60,10 @@ def sentence(*, running: bool = True, **values: Any) -> str:
             {"next_attempt_at": NOW + timedelta(days=1), "reason": "deliver_at"},
             "to be sent at 2026-07-02 12:00:00 UTC, in 1 day, 0:00:00",
         ),
-        ({"next_attempt_at": NOW}, "is due, and goes out as soon as its endpoint has room"),
+        (
+            {"next_attempt_at": NOW},
+            "is due, and goes out as soon as its endpoint has room, and is not left alone (`relay.endpoint_health`)",
+        ),
         ({"endpoint_id": None}, "committed, and about to be fanned out"),
     ],
 )

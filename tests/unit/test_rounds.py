@@ -57,6 +57,7 @@ class Room:
 
     free_to_lease = 1
     lump = 1
+    new_waits = False
 
     async def wait_for_some(self, _count: int, _limit: float) -> None:
         pass

@@ -261,3 +261,13 @@ async def test_a_wait_for_slots_has_an_end() -> None:
     slots, _ = make(total=1)
 
     await asyncio.wait_for(slots.wait_for_some(2, 0.01), 1)
+
+
+def test_what_is_due_takes_half_of_what_is_free_while_new_events_wait() -> None:
+    slots, _ = make(total=100)
+    assert slots.free_for_due == 75
+
+    slots.new_waits = True
+    assert slots.free_for_due == 50
+    fill(slots, 99)
+    assert slots.free_for_due == 1

@@ -1,4 +1,6 @@
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import get_args
 from uuid import uuid4
 
@@ -95,12 +97,25 @@ def test_a_pause_that_was_asked_for_is_kept(answer: Answer, delay: float, thrott
     assert verdict(answer) == Retrying(delay=delay, throttle=throttle)
 
 
-def test_a_late_retry_that_finds_an_endpoint_busy_leaves_it_alone_for_as_long_as_it_waits_itself() -> None:
+def test_a_late_retry_that_finds_an_endpoint_busy_waits_longer_than_the_endpoint_is_left_alone() -> None:
     late = CLAIM._replace(attempts=4, window_attempts=4, window_started_at=NOW - 780)
 
     assert verdict(response(429), late) == Retrying(
-        delay=3125.0, throttle=Throttle(seconds=3125.0, is_failure=False)
+        delay=3125.0, throttle=Throttle(seconds=60.0, is_failure=False)
     )
+
+
+def test_a_wish_of_less_than_a_second_is_one_of_a_second() -> None:
+    date = format_datetime(
+        datetime.fromtimestamp(NOW + 1.4, UTC), usegmt=True
+    )  # rounded down to whole seconds
+
+    outcome = judge(
+        response(429, retry_after=date), CLAIM, SCHEDULE, started=NOW, ended=NOW + 0.6, random=0.5
+    )
+
+    assert isinstance(outcome, Retrying)
+    assert outcome.throttle == Throttle(seconds=1.0, is_failure=False)
 
 
 def test_the_last_attempt_has_a_wish_too() -> None:

@@ -8,7 +8,10 @@ _DEAD = {
     "exhausted": "given up: every retry of the schedule failed",
     "expired": "given up: the event's expires_at passed first",
     "gone": "given up: the receiver answered 410 Gone, and the endpoint was disabled",
-    "aborted": "given up: the receiver asked for it with webhook-delivery: abort",
+    "aborted": (
+        "given up: the receiver asked for it with webhook-delivery: abort,"
+        " or answered with one of retry.permanent_statuses"
+    ),
     "not_allowed": "given up: requests to the endpoint's address are not allowed",
     "discarded": "given up by an operator",
     "quarantined": "given up: three times the relay ended while it was in hand, so it may be the cause",
@@ -61,7 +64,7 @@ def _waiting(status: DeliveryStatus, now: datetime, *, is_relay_running: bool) -
         return "is due, but no relay is running: start it with `relay run`"
     if status.endpoint_id is None:
         return "committed, and about to be fanned out"
-    return "is due, and goes out as soon as its endpoint has room"
+    return "is due, and goes out as soon as its endpoint has room, and is not left alone (`relay.endpoint_health`)"
 
 
 def _with_last(text: str, status: DeliveryStatus) -> str:
