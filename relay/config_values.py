@@ -5,6 +5,7 @@ import binascii
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -15,7 +16,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Sec
 from relay.durations import format_duration, parse_duration, parse_size
 
 _HIGHEST_PORT = 65535
-TOO_MANY_REQUESTS = 429
 _MASTER_KEY_BYTES = 32
 _PORTS = re.compile(r"(\d{1,5})(?:\s*-\s*(\d{1,5}))?")
 _PRINTABLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
@@ -128,7 +128,7 @@ def _permanent_status(value: object) -> int:
     text = "" if isinstance(value, bool) else str(value).strip()
     if not re.fullmatch(r"[345][0-9]{2}", text):
         raise ValueError(f"{value!r} is no status of a failure; write 300 to 599, for example 400")
-    if int(text) == TOO_MANY_REQUESTS:
+    if int(text) == HTTPStatus.TOO_MANY_REQUESTS:
         raise ValueError("429 asks to come back later, so it cannot be permanent; leave it out")
     return int(text)
 

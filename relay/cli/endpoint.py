@@ -1,6 +1,7 @@
 """`relay endpoint`: where events go."""
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TextIO
 from uuid import UUID
@@ -11,7 +12,16 @@ from relay.admin.operations import delivery_changes, endpoints
 from relay.admin.operations.deliveries import Filter
 from relay.admin.operations.endpoint_values import EndpointChanges, EndpointDetails, NewEndpoint, UrlRules
 from relay.cli import params
-from relay.cli.common import Access, OutputFormat, confirm, output_option, say, with_access, yes_option
+from relay.cli.common import (
+    Access,
+    Function,
+    OutputFormat,
+    confirm,
+    output_option,
+    say,
+    with_access,
+    yes_option,
+)
 from relay.cli.endpoint_fields import field_options, given_fields
 from relay.cli.lazy import LazyCommand, LazyGroup
 from relay.cli.output import Column, plain, show_one, show_rows
@@ -37,6 +47,10 @@ _LAZY = {
 _id = click.argument("endpoint_id", type=click.UUID, metavar="ID")
 
 
+def _secret_file(help_text: str) -> Callable[[Function], Function]:
+    return click.option("--secret-file", type=click.File(encoding="utf-8"), help=help_text)
+
+
 @click.group(cls=LazyGroup, lazy=_LAZY)
 def endpoint() -> None:
     """Manage where events go. Changes take effect within a second."""
@@ -47,15 +61,11 @@ def endpoint() -> None:
 @click.argument("url")
 @click.option("--tenant", help="Whose events it gets; the default is the tenant without a name.")
 @field_options
-@click.option(
-    "--secret-file",
-    type=click.File(encoding="utf-8"),
-    help="A file (- for stdin) with the secret, instead of a new one; or $RELAY_ENDPOINT_SECRET.",
-)
+@_secret_file("A file (- for stdin) with the secret, instead of a new one; or $RELAY_ENDPOINT_SECRET.")
 @output_option()
 def add(access: Access, secret_file: TextIO | None, output: OutputFormat, **_fields: Any) -> None:
     """Add an endpoint and print it with its secret, which is shown this once."""
-    secret = _read_secret(secret_file) or os.environ.get("RELAY_ENDPOINT_SECRET")
+    secret = _read_secret(secret_file) if secret_file else os.environ.get("RELAY_ENDPOINT_SECRET")
     wanted = NewEndpoint(**given_fields())
 
     async def work(session: Session) -> endpoints.AddedEndpoint:
@@ -126,11 +136,7 @@ def edit(
     help="How long the old secret signs as well; default: security.secret_overlap.",
 )
 @click.option("--at-once", is_flag=True, help="The old secret ends now, as it must if it leaked.")
-@click.option(
-    "--secret-file",
-    type=click.File(encoding="utf-8"),
-    help="A file (- for stdin) with the secret, instead of a new one.",
-)
+@_secret_file("A file (- for stdin) with the secret, instead of a new one.")
 @yes_option
 @output_option()
 def rotate_secret(
@@ -149,7 +155,7 @@ def rotate_secret(
     span = timedelta() if at_once else access.settings.security.secret_overlap if overlap is None else overlap
     if not span:
         confirm("End the old secret now? Until the receiver has the new one it can verify nothing.", yes=yes)
-    secret = _read_secret(secret_file)
+    secret = _read_secret(secret_file) if secret_file else None
 
     async def work(session: Session) -> endpoints.RotatedSecret:
         return await endpoints.rotate_secret(
@@ -225,8 +231,8 @@ def url_rules(settings: Settings) -> UrlRules:
     )
 
 
-def _read_secret(file: TextIO | None) -> str | None:
-    return None if file is None else file.read(1000).strip()
+def _read_secret(file: TextIO) -> str:
+    return file.read(1000).strip()
 
 
 async def _discard_held(session: Session, endpoint_id: UUID, actor: str) -> int:

@@ -19,12 +19,7 @@ DEFAULT = "default"
 
 def duration(text: str) -> timedelta | None:
     """Read "30s" or "default"."""
-    if text == DEFAULT:
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+    return None if text == DEFAULT else span(text)
 
 
 def span(text: str) -> timedelta:

@@ -79,11 +79,12 @@ class FanOut:
             self._look_at_all = NEVER
             self.start_over()
         asked = time.monotonic()
-        page = self._pages.size(self._desk.slots.free_to_lease, few=self._desk.slots.lump, now=asked)
         cursor = self._cursor  # `start_over` may put another in its place meanwhile, which has to stay new
         # Without a free slot nothing can be leased, and the bodies need not come along.
-        free = self._desk.slots.free_to_lease
-        budget = self._desk.slots.free_bytes if free else 0
+        slots = self._desk.slots
+        free = slots.free_to_lease
+        page = self._pages.size(free, few=slots.lump, now=asked)
+        budget = slots.free_bytes if free else 0
         piece = PIECE if budget else NO_LIMIT
         rows = await self._looking.fetch("look", *cursor.arguments(), page, budget, piece)
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)

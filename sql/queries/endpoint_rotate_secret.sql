@@ -1,4 +1,4 @@
--- Give an endpoint another secret, with a row of the audit, and return it with how many secrets sign now.
+-- Give an endpoint another secret, with a row of the audit, and return how many secrets sign now.
 --
 -- Those it had go on signing for the overlap, but no longer than they were to; of them the newest four are kept. No row
 -- if it does not exist or is removed.
@@ -9,7 +9,7 @@
 -- $4 overlap: how long the old ones sign beside it; none: they are deleted
 -- $5 actor: who does it
 with present as materialized (
-  select *
+  select id
   from relay.endpoint
   where id = $1::uuid
     and removed_at is null
@@ -47,22 +47,5 @@ noted as (
   select $5, 'endpoint.rotate_secret', id::text, json_build_object('overlap_s', extract(epoch from $4)::bigint)
   from present
 )
-select
-  (select count(*) from kept) + (select count(*) from added) as signing,
-  id,
-  url,
-  description,
-  tenant,
-  event_types,
-  headers::text as headers,
-  signature,
-  timeout,
-  max_in_flight,
-  retry_schedule,
-  store_response_body,
-  metadata::text as metadata,
-  state,
-  disabled_reason,
-  created_at,
-  updated_at
+select (select count(*) from kept) + (select count(*) from added) as signing
 from present

@@ -354,6 +354,20 @@ def test_rotate_never_takes_the_secret_that_the_environment_still_has(
     assert secrets_of(rows, added["id"]) == [(rotated["secret"], None)]
 
 
+def test_an_empty_secret_file_is_a_mistake_and_no_wish_for_a_new_secret(
+    cli: CommandLine, rows: Rows, tmp_path: Path
+) -> None:
+    added = cli.done("endpoint", "add", URL)
+    (tmp_path / "secret").write_text("\n")
+
+    for command in (["add", URL], ["rotate-secret", added["id"]]):
+        refused = cli.run("endpoint", *command, "--secret-file", tmp_path / "secret")
+        assert refused.code == 2
+        assert "secret" in refused.err
+    assert secrets_of(rows, added["id"]) == [(added["secret"], None)]
+    assert len(rows.fetch("select from relay.endpoint")) == 1
+
+
 def test_rotate_without_an_overlap_asks_however_it_is_said(cli: CommandLine, rows: Rows) -> None:
     added = cli.done("endpoint", "add", URL)
 

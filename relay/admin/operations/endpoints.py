@@ -180,10 +180,10 @@ async def rotate_secret(
     row = await session.fetch_row(
         "endpoint_rotate_secret", endpoint_id, sealed.sealed, sealed.key_id, overlap, actor
     )
+    endpoint = endpoint_of(await _present(session, endpoint_id))
     if row is None:
-        await _present(session, endpoint_id)
         raise Refused(f"endpoint {endpoint_id} was changed at the same moment; look, and try again")
-    return RotatedSecret(endpoint=endpoint_of(row), secret=chosen, signing=row["signing"])
+    return RotatedSecret(endpoint=endpoint, secret=chosen, signing=row["signing"])
 
 
 async def pause(session: Session, endpoint_id: UUID, *, actor: str) -> StateChange:
