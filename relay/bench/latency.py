@@ -54,9 +54,15 @@ def percentile(in_order: Sequence[float], share: float) -> float:
 
 @dataclass(slots=True)
 class Commits:
-    """Events that were committed, with the time just before, by CLOCK_MONOTONIC in nanoseconds."""
+    """Events that were committed.
+
+    Attributes:
+        at: When, just before the COMMIT was sent, by CLOCK_MONOTONIC in nanoseconds.
+        took: Milliseconds until each COMMIT was answered, whatever became of the event meanwhile.
+    """
 
     at: dict[UUID, int] = field(default_factory=dict)
+    took: list[float] = field(default_factory=list)
 
     def since(self, moment_ns: int) -> "Commits":
         """Return those that were committed from then on."""
@@ -123,6 +129,7 @@ async def _commit_all(
             await prepared.fetch(event_id, single.types[number % len(single.types)], payload)
             commits.at[event_id] = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
             await transaction.commit()
+            commits.took.append((time.clock_gettime_ns(time.CLOCK_MONOTONIC) - commits.at[event_id]) / 1e6)
 
     async with asyncio.TaskGroup() as working:
         for connection in connections:

@@ -22,10 +22,8 @@ log = get_logger()
 
 MOST_A_BATCH = 500
 LINGER = 0.003
-"""Seconds that the first results of a batch wait for company."""
-BUSY = 20
-"""Results in a batch from which on more are on their way, so that the next batch waits longer and costs less."""
-BUSY_LINGER = 0.008
+"""Seconds that the first results of a batch wait for company. A longer wait makes batches cheaper, but what comes next
+misses the slots in them, and the relay stands still."""
 LOCKED_PAUSE = 0.05
 """Seconds until an outcome is offered again whose delivery somebody else held locked."""
 
@@ -88,13 +86,11 @@ class Recorder:
 
     async def run(self) -> None:
         """Record until `finish` was called and nothing is left."""
-        linger = LINGER
         while True:
             await self._arrived.wait()
             if len(self._queue) < MOST_A_BATCH and not self._last_one.is_set():
-                await asyncio.sleep(linger)
+                await asyncio.sleep(LINGER)
             self._arrived.clear()
-            linger = BUSY_LINGER if len(self._queue) >= BUSY else LINGER
             if self._queue or self._to_disable:
                 await self._flush()
             if self._queue or self._to_disable:

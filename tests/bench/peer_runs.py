@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
@@ -24,6 +24,8 @@ CHECKOUT = Path(__file__).parents[2]
 PYTHON = CHECKOUT / "tests" / "bench" / ".venv" / "bin" / "python"
 ENDPOINTS = 20
 LIMIT = 600.0
+TRIAL = 20_000
+"""Jobs with which each setting is tried."""
 REDIS_PORT = 16379
 
 
@@ -36,7 +38,7 @@ class Peer:
         title: What it is.
         settings: Names of the settings that are tried.
         done: A query for how many jobs are done; None: what the sink got counts.
-        events: How many jobs it gets in a full run: some seconds' worth.
+        events: How many jobs it gets in a full run: as many as the relay, if that takes it no longer than a minute.
     """
 
     name: str
@@ -52,28 +54,28 @@ PEERS = (
         title="plain loop, SKIP LOCKED row by row, aiohttp",
         settings=("8 connections", "24 connections", "80 connections"),
         done="select count(*) from attempt",
-        events=20_000,
+        events=200_000,
     ),
     Peer(
         name="pgqueuer",
         title="pgqueuer",
         settings=("batch 10", "batch 50", "batch 200"),
         done="select count(*) from pgqueuer_log where status = 'successful'",
-        events=20_000,
+        events=200_000,
     ),
     Peer(
         name="procrastinate",
         title="procrastinate",
         settings=("10 at once", "50 at once", "200 at once"),
         done="select count(*) from procrastinate_jobs where status = 'succeeded'",
-        events=5_000,
+        events=20_000,
     ),
     Peer(
         name="celery",
         title="Celery, Redis (nothing on disk), requests",
         settings=("2 processes", "8 processes", "32 threads"),
         done=None,
-        events=10_000,
+        events=20_000,
     ),
 )
 
@@ -104,7 +106,8 @@ def missing(peer: Peer) -> str | None:
 
 async def best_setting(bench: Bench, peer: Peer) -> str:
     """Try each setting once, and return the name of the fastest."""
-    rates = {name: await run_peer(bench, peer, name) for name in peer.settings}
+    trial = replace(peer, events=min(peer.events, TRIAL))
+    rates = {name: await run_peer(bench, trial, name) for name in peer.settings}
     return max(rates, key=lambda name: rates[name].per_second)
 
 

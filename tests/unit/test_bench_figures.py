@@ -4,7 +4,16 @@ from tests.bench.figures import latency, neighbours
 
 
 def run(p99: float, *, p50: float = 1.0, wanted: float = 0.0, reached: float = 0.0) -> latency.Found:
-    return latency.Found(p50=p50, p99=p99, most=p99, sampler=0.1, wanted=wanted, reached=reached)
+    return latency.Found(
+        p50=p50,
+        p99=p99,
+        most=p99,
+        commit_p50=0.5,
+        commit_p99=2.0,
+        sampler=0.1,
+        wanted=wanted,
+        reached=reached,
+    )
 
 
 def beside(p99: float) -> neighbours.Found:

@@ -16,7 +16,7 @@ SECONDS = 8
 SHAPE = Shape()
 IN_FLIGHT = 1000
 RATE = 500
-BACKLOG = 200_000
+BACKLOG = 400_000
 LEAST_SHARE = 0.65
 MOST_P99_MS = 25.0
 ASYNC = "-c synchronous_commit=off"

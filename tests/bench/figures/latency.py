@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 from relay.bench.backlog import work_off
-from relay.bench.latency import Commits, commit_at_random
+from relay.bench.latency import Commits, Latencies, commit_at_random
 from relay.bench.load import event_types
 from relay.bench.proof import prove
 from relay.bench.scene import Scene, Scenery
@@ -55,6 +55,8 @@ class Found:
 
     Attributes:
         p50: Milliseconds, as the other two.
+        commit_p50: Milliseconds that the COMMIT alone took.
+        commit_p99: The same.
         sampler: The part of a core that it took to commit the samples.
         wanted: Events a second of the load beside them, 0 without one.
         reached: What was committed of it.
@@ -64,6 +66,8 @@ class Found:
     p50: float
     p99: float
     most: float
+    commit_p50: float
+    commit_p99: float
     sampler: float
     wanted: float = 0.0
     reached: float = 0.0
@@ -140,10 +144,13 @@ async def _found(
     await scene.has_recorded(expected)
     sound(await prove(scene, expected))
     latencies = commits.latencies(await scene.stage.sink.receipts())
+    alone = Latencies(sorted_ms=tuple(sorted(commits.took)))
     found = Found(
         p50=latencies.p50,
         p99=latencies.p99,
         most=latencies.most,
+        commit_p50=alone.p50,
+        commit_p99=alone.p99,
         sampler=sampler,
         wanted=wanted,
         reached=done.per_second if done else 0.0,
@@ -151,6 +158,7 @@ async def _found(
     )
     say(
         f"  {case.title}: p50 {found.p50:.2f} ms, p99 {found.p99:.2f} ms, longest {found.most:.1f} ms;"
+        f" the COMMIT alone {found.commit_p50:.2f} and {found.commit_p99:.2f} ms;"
         f" beside {found.reached:.0f} of {wanted:.0f} events/s"
     )
     return found
@@ -180,6 +188,8 @@ HEADS = [
     "p99, ms",
     "p99, least-most",
     "longest, ms",
+    "COMMIT alone p50",
+    "p99",
     "load beside, events/s",
     "its CPU, % of a core",
     "CPU of the samples",
@@ -196,6 +206,8 @@ def _row(case: Case, runs: tuple[Found, ...]) -> list[str]:
         f"{median(p99):.2f}",
         spread(p99),
         f"{max(each.most for each in runs):.1f}",
+        f"{median([each.commit_p50 for each in runs]):.2f}",
+        f"{median([each.commit_p99 for each in runs]):.2f}",
         f"{load:.0f}" if load else "-",
         f"{median([each.load for each in runs]) * 100:.0f}" if load else "-",
         f"{median([each.sampler for each in runs]) * 100:.0f}",

@@ -12,7 +12,7 @@ from tests.bench.results import Section, Table
 from tests.bench.spy import SAMPLES_A_SECOND, Part, parts_of, sample
 
 NAME = "profile"
-EVENTS = 250_000
+EVENTS = 500_000
 IN_FLIGHT = 1000
 SECONDS, QUICK_SECONDS = 15, 2
 LARGEST = 10
@@ -49,6 +49,17 @@ REASONS: dict[str, str] = {
     "ResponseHandler.should_close": "aiohttp says whether a connection is to be used again",
     "render_many.<locals>.<listcomp>": "the log lines of a batch, straight to bytes",
     "_headers": "a response's headers, made once for the same ones",
+    "Transport._idle": "takes a connection of aiohttp's pool without a task",
+    "Transport.write_soon": "puts a request with those that are written together",
+    "Exchange.take": "gives a request its connection",
+    "Exchange.finish": "hands the answer on, and forgets the deadline",
+    "Tally._count_plain": "counts a batch for `/metrics`",
+    "numbers.<locals>.<listcomp>": "a batch's numbers as the text of an array",
+    "names.<locals>.<listcomp>": "a batch's ids as the text of an array",
+    "_add": "decides for each delivery whether it is leased at once",
+    "_about": "the keys of a log line",
+    "Slots.take_for": "takes the slot of a delivery",
+    "Sender.start.<locals>.answered": "makes a result of an answer",
     "event_of": "an event as the rows of a look have it",
     "_logged": "an attempt's columns for the delivery log",
     "Sender.start": "makes the request of a claim",
