@@ -7,8 +7,11 @@ from contextlib import AsyncExitStack
 from relay import __version__
 from relay.config import Settings
 from relay.endpoints.conditions import ConditionKeeper
-from relay.endpoints.defaults import breaker_rules_of, defaults_of
+from relay.endpoints.defaults import breaker_rules_of, defaults_of, streak_rules_of
+from relay.endpoints.failing import FailingEndpoints
 from relay.endpoints.health import Standings
+from relay.endpoints.notices import Notices
+from relay.endpoints.rates import RateLimits
 from relay.endpoints.registry import Registry
 from relay.endpoints.rows import EndpointRows
 from relay.http.build import address_policy, make_transport, url_rule
@@ -81,7 +84,11 @@ class Relay:
         self._clock = DatabaseClock()
         self._wake = asyncio.Event()
         self._due = DueTimes(changed=self._wake)
-        self._standings = Standings(rules=breaker_rules_of(settings), note_due=self._due.note)
+        self._standings = Standings(
+            rules=breaker_rules_of(settings),
+            note_due=self._due.note,
+            failing=FailingEndpoints(streak_rules_of(settings)),
+        )
         self._slots = Slots(
             total=settings.delivery.max_in_flight,
             total_bytes=settings.delivery.max_in_flight_bytes,
@@ -93,6 +100,12 @@ class Relay:
             defaults=defaults_of(settings), secrets=SecretBox(), refuse_url=url_rule(settings.security)
         )
         self._registry = Registry(self._rows, self._standings)
+        self._notices = Notices(
+            session=self._sessions.admin,
+            registry=self._registry,
+            tenant=settings.alerts.tenant,
+            backoff=self._backoff("notices"),
+        )
         self._guard = GuardedSocketFactory(address_policy(settings.security), receive_buffer=RECEIVE_BUFFER)
         self._sender: Sender | None = None
 
@@ -118,6 +131,8 @@ class Relay:
         self._vitals.has_reloaded = True
         self._outcome_log.sample_success = settings.log.sample_success
         self._standings.change(breaker_rules_of(settings))
+        self._standings.failing.rules = streak_rules_of(settings)
+        self._notices.tenant = settings.alerts.tenant
         self._guard.policy = address_policy(settings.security)
         self._rows.change(defaults=defaults_of(settings), refuse_url=url_rule(settings.security))
         if self._sender is not None:
@@ -146,6 +161,7 @@ class Relay:
             slots=self._slots,
             standings=self._standings,
             outcome_log=self._outcome_log,
+            notices=self._notices,
             note_due=self._due.note,
             tally=self._vitals.tally,
             backoff=self._backoff("record"),
@@ -163,6 +179,7 @@ class Relay:
             clock=self._clock,
             due=self._due,
             tally=self._vitals.tally,
+            rates=RateLimits(),
             lease=LEASE_MARGIN,
         )
         self._scheduler = Scheduler(self._sessions.claim, desk)
@@ -196,7 +213,10 @@ class Relay:
             backoff=self._backoff("housekeeping"),
         )
         self._conditions = ConditionKeeper(
-            standings=self._standings, session=self._sessions.admin, backoff=self._backoff("conditions")
+            standings=self._standings,
+            session=self._sessions.admin,
+            notices=self._notices,
+            backoff=self._backoff("conditions"),
         )
 
     async def _serve_health(self, stack: AsyncExitStack) -> None:
@@ -225,6 +245,7 @@ class Relay:
                 background.create_task(self._vitals.loop_lag.watch(), name="loop lag"),
                 background.create_task(self._keeping.run(), name="housekeeping"),
                 background.create_task(self._conditions.run(), name="endpoint conditions"),
+                background.create_task(self._notices.run(), name="notices"),
                 background.create_task(self._say_ready(), name="ready"),
             ]
             if self._until_idle:
@@ -232,6 +253,7 @@ class Relay:
             async with self._dispatcher:
                 await self._feed()
             await self._finish(recording)
+            await self._notices.finish()
             await self._instance.leave(
                 is_empty_handed=self._slots.in_hand == 0 and not self._scheduler.suspects_strays
             )

@@ -29,6 +29,7 @@ from relay.config_values import (
     Ratio,
     Size,
     Statuses,
+    Tenant,
     shown,
 )
 
@@ -91,7 +92,7 @@ class Retry(_Section):
 
 
 class Breaker(_Section):
-    """`[breaker]`: when an endpoint that fails is left alone, and for how long."""
+    """`[breaker]`: when an endpoint that fails is left alone, for how long, and when it is disabled."""
 
     enabled: bool = True
     failure_ratio: Ratio = 0.7
@@ -99,6 +100,10 @@ class Breaker(_Section):
     window: PositiveDuration = timedelta(minutes=5)
     open_for: PositiveDuration = timedelta(seconds=30)
     max_open_for: PositiveDuration = timedelta(minutes=10)
+    unhealthy_after: Count = 5
+    disable_after: Duration = timedelta(hours=72)
+    disable_min_attempts: Count = 20
+    warn_before: Duration = timedelta(hours=24)
 
 
 class Security(_Section):
@@ -111,6 +116,12 @@ class Security(_Section):
     master_key: MasterKeys = ()
     secret_overlap: Duration = timedelta(hours=24)
     ca_bundle: AbsolutePath = None
+
+
+class Alerts(_Section):
+    """`[alerts]`: who hears of trouble."""
+
+    tenant: Tenant = "operator"
 
 
 class Metrics(_Section):
@@ -143,6 +154,7 @@ class Settings(_Section):
     retry: Retry = Retry()
     breaker: Breaker = Breaker()
     security: Security = Security()
+    alerts: Alerts = Alerts()
     metrics: Metrics = Metrics()
     log: Log = Log()
     embedded: Embedded = Embedded()

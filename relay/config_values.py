@@ -147,6 +147,9 @@ def _master_key(value: object) -> SecretBytes:
     return SecretBytes(key)
 
 
+_LONGEST_TENANT = 255
+
+
 def _dsn(value: SecretStr) -> SecretStr:
     """Check the kind of DSN only; the rest is for the driver. The message never repeats the value."""
     if not re.match(r"(postgresql|postgres)://|\Z", value.get_secret_value()):
@@ -175,12 +178,21 @@ def _absolute(value: Path | None) -> Path | None:
     return value
 
 
+def _tenant(value: str) -> str:
+    if not value or len(value) > _LONGEST_TENANT or "\0" in value:
+        raise ValueError(
+            f"must be 1 to {_LONGEST_TENANT} characters: the tenant without a name is the applications'"
+        )
+    return value
+
+
 def _header_value(value: str) -> str:
     if not _PRINTABLE.fullmatch(value):
         raise ValueError("must be printable ASCII without spaces around it: it is sent as a header")
     return value
 
 
+Tenant = Annotated[str, AfterValidator(_tenant)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 Durations = Annotated[tuple[PositiveDuration, ...], BeforeValidator(_split)]

@@ -518,13 +518,17 @@ CREATE TABLE relay.endpoint (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     removed_at timestamp with time zone,
     revision bigint DEFAULT 0 NOT NULL,
+    filter json,
+    rate_limit double precision,
     CONSTRAINT endpoint_max_in_flight_check CHECK ((max_in_flight > 0)),
     CONSTRAINT endpoint_signature_check CHECK ((signature = ANY (ARRAY['both'::text, 'x-webhook'::text, 'standard'::text]))),
     CONSTRAINT endpoint_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text, 'disabled'::text]))),
     CONSTRAINT endpoint_timeout_check CHECK (((timeout > '00:00:00'::interval) AND (timeout <= '00:05:00'::interval))),
     CONSTRAINT event_types_are_patterns CHECK ((relay.is_pattern_list(event_types) OR relay.refuse(format('event_types %s has an entry that is no pattern'::text, event_types), 'Use an event type such as invoice.paid, a prefix such as invoice.*, or * for everything.'::text))),
+    CONSTRAINT filter_is_an_object CHECK (((filter IS NULL) OR (json_typeof(filter) = 'object'::text) OR relay.refuse('filter is not a JSON object'::text, 'Give what a payload has to contain, for example {"currency": "EUR"}; null for every event.'::text))),
     CONSTRAINT headers_are_an_object CHECK ((json_typeof(headers) = 'object'::text)),
     CONSTRAINT metadata_is_an_object CHECK ((json_typeof(metadata) = 'object'::text)),
+    CONSTRAINT rate_limit_is_a_rate CHECK (((rate_limit IS NULL) OR ((rate_limit >= (0.001)::double precision) AND (rate_limit <= (100000)::double precision)) OR relay.refuse('rate_limit is not between 0.001 and 100000 requests a second'::text, 'Give how many requests a second the endpoint may get; null for no limit.'::text))),
     CONSTRAINT retry_schedule_is_of_delays CHECK (((((array_position(retry_schedule, NULL::interval) IS NULL) AND ('00:00:00'::interval <= ALL (retry_schedule))) IS NOT FALSE) OR relay.refuse('retry_schedule has an entry that is no delay'::text, 'List intervals such as 5 seconds, none of them null.'::text)))
 );
 
@@ -535,6 +539,14 @@ COMMENT ON COLUMN relay.endpoint.removed_at IS 'Removed, and kept for the log; i
 -- Name: COLUMN endpoint.revision; Type: COMMENT; Schema: relay
 
 COMMENT ON COLUMN relay.endpoint.revision IS 'The registry version at which this row was last changed.';
+
+-- Name: COLUMN endpoint.filter; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.endpoint.filter IS 'It gets only events whose payload contains this, as jsonb''s @> has it.';
+
+-- Name: COLUMN endpoint.rate_limit; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.endpoint.rate_limit IS 'Requests a second that it gets at most; null: no limit.';
 
 -- Name: endpoint_secret; Type: TABLE; Schema: relay
 
@@ -749,8 +761,33 @@ CREATE TABLE relay.endpoint_condition (
     endpoint_id uuid NOT NULL,
     breaker text DEFAULT 'closed'::text NOT NULL,
     paused_until timestamp with time zone,
+    failing_since timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    first_failures integer DEFAULT 0 NOT NULL,
+    unhealthy_at timestamp with time zone,
+    warned_at timestamp with time zone,
     CONSTRAINT endpoint_condition_breaker_check CHECK ((breaker = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text])))
 );
+
+-- Name: COLUMN endpoint_condition.failing_since; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.endpoint_condition.failing_since IS 'Its first failed attempt since the last success.';
+
+-- Name: COLUMN endpoint_condition.failures; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.endpoint_condition.failures IS 'Attempts that failed since then.';
+
+-- Name: COLUMN endpoint_condition.first_failures; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.endpoint_condition.first_failures IS 'Of them, those that were the first of their delivery.';
+
+-- Name: COLUMN endpoint_condition.unhealthy_at; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.endpoint_condition.unhealthy_at IS 'When it was told that the endpoint fails.';
+
+-- Name: COLUMN endpoint_condition.warned_at; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.endpoint_condition.warned_at IS 'When it was told that the endpoint will be disabled.';
 
 -- Name: endpoint_health; Type: VIEW; Schema: relay
 
@@ -769,7 +806,8 @@ CREATE VIEW relay.endpoint_health AS
     COALESCE(now_waiting.dead, (0)::bigint) AS dead,
     now_waiting.oldest_waiting,
     COALESCE(k.breaker, 'closed'::text) AS breaker,
-    k.paused_until
+    k.paused_until,
+    k.failing_since
    FROM (((relay.endpoint e
      LEFT JOIN relay.endpoint_condition k ON ((k.endpoint_id = e.id)))
      LEFT JOIN ( SELECT attempt.endpoint_id,

@@ -42,7 +42,11 @@ _COLUMNS = (
 _LAZY = {
     "check": LazyCommand(
         target="relay.cli.endpoint_check:check", summary="Say of URLs whether an endpoint may have them."
-    )
+    ),
+    "test": LazyCommand(
+        target="relay.cli.endpoint_test:test",
+        summary="Send a test event to an endpoint, and show what came of it.",
+    ),
 }
 _id = click.argument("endpoint_id", type=click.UUID, metavar="ID")
 

@@ -18,6 +18,12 @@ _OPTIONS = (
         "separated by commas, or repeated.",
     ),
     click.option(
+        "--filter",
+        type=params.json_object_or_none,
+        metavar="JSON",
+        help='Only events whose payload contains this, such as \'{"currency": "EUR"}\'; or none.',
+    ),
+    click.option(
         "--header",
         "headers",
         multiple=True,
@@ -28,6 +34,12 @@ _OPTIONS = (
     click.option("--signature", type=click.Choice(["both", "x-webhook", "standard"]), help="Which formats."),
     click.option(
         "--timeout", type=params.duration, metavar="DURATION", help="For one attempt, at most 5m; or default."
+    ),
+    click.option(
+        "--rate-limit",
+        type=params.rate,
+        metavar="NUMBER",
+        help="Requests a second at most; what is over it waits. Or none.",
     ),
     click.option(
         "--max-in-flight", type=params.number, metavar="NUMBER", help="Requests at once; or default."
@@ -50,9 +62,11 @@ _FIELDS = (
     "description",
     "tenant",
     "event_types",
+    "filter",
     "headers",
     "signature",
     "timeout",
+    "rate_limit",
     "max_in_flight",
     "retry_schedule",
     "store_response_body",

@@ -13,6 +13,8 @@ from relay.admin.operations.deliveries import DeliveryName
 from relay.admin.operations.errors import InvalidInput
 from relay.durations import parse_duration
 
+NONE = "none"
+"""What takes a limit or a condition away."""
 DEFAULT = "default"
 """What gives a limit back to the configuration; it is read as None."""
 
@@ -69,6 +71,21 @@ def json_object(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise click.BadParameter('it is not a JSON object; write for example {"team": "billing"}')
     return found
+
+
+def json_object_or_none(text: str) -> dict[str, Any] | None:
+    """Read a JSON object or "none"."""
+    return None if text == NONE else json_object(text)
+
+
+def rate(text: str) -> float | None:
+    """Read so many a second, or "none"."""
+    if text == NONE:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no number; write how many a second, or {NONE}") from None
 
 
 def header(text: str) -> tuple[str, str]:

@@ -1,13 +1,22 @@
-"""Looks after the standings: finds who fell silent, and keeps in the database who is left alone."""
+"""Looks after the standings: finds who fell silent, writes down who is left alone or only fails, and tells of it."""
 
 import asyncio
 import time
 
 import asyncpg
 
+from relay.endpoints.failing import News
 from relay.endpoints.health import SWEEP, Standings
+from relay.endpoints.notices import Notices
+from relay.endpoints.streak import Step
+from relay.observe.logs import get_logger
 from relay.store.session import DatabaseAway, Session
 from relay.store.watch import Backoff
+
+log = get_logger()
+
+FAILING = "failing"
+"""Why an endpoint is disabled that did nothing but fail."""
 
 
 class ConditionKeeper:
@@ -16,12 +25,14 @@ class ConditionKeeper:
     Args:
         standings: Of all endpoints.
         session: One that moves no deliveries.
+        notices: Get what the operator's endpoints are to hear.
         backoff: Pauses between tries while the database is away.
     """
 
-    def __init__(self, *, standings: Standings, session: Session, backoff: Backoff) -> None:
+    def __init__(self, *, standings: Standings, session: Session, notices: Notices, backoff: Backoff) -> None:
         self._standings = standings
         self._session = session
+        self._notices = notices
         self._backoff = backoff
 
     async def run(self) -> None:
@@ -33,14 +44,21 @@ class ConditionKeeper:
             except TimeoutError:
                 pass
             self._standings.sweep()
-            await self._write()
+            try:
+                await self._write()
+                await self._tell()
+                self._backoff.succeeded()
+            except (DatabaseAway, asyncpg.PostgresError) as error:
+                await self._backoff.failed(error)
 
     async def _write(self) -> None:
         """Write what changed, all of it in one statement."""
-        ids = self._standings.changed.take()
+        changed, failing = self._standings.changed, self._standings.failing
+        ids = list(dict.fromkeys([*changed.take(), *failing.changed.take()]))
         if not ids:
             return
         standings = [self._standings.of(endpoint_id) for endpoint_id in ids]
+        streaks = [failing.written(endpoint_id) for endpoint_id in ids]
         now = time.monotonic()
         try:
             await self._session.fetch(
@@ -48,8 +66,41 @@ class ConditionKeeper:
                 ids,
                 [standing.breaker.state for standing in standings],
                 [standing.left_alone_for(now) for standing in standings],
+                [streak and streak.failing_for for streak in streaks],
+                [streak.failures if streak else 0 for streak in streaks],
+                [streak.first_failures if streak else 0 for streak in streaks],
+                [streak and streak.unhealthy_for for streak in streaks],
+                [streak and streak.warned_for for streak in streaks],
             )
-            self._backoff.succeeded()
-        except (DatabaseAway, asyncpg.PostgresError) as error:
-            self._standings.changed.put_back(ids)
-            await self._backoff.failed(error)
+        except (DatabaseAway, asyncpg.PostgresError):
+            changed.put_back(ids)
+            raise
+
+    async def _tell(self) -> None:
+        """Tell of endpoints that only fail, and disable those that did for too long."""
+        failing = self._standings.failing
+        while failing.news:
+            news = failing.news[0]
+            if news.what is Step.DISABLED:
+                await self._disable(news)
+            elif news.what == "recovered":
+                self._notices.recovered(news)
+            else:
+                _log_unhealthy(news)
+                self._notices.unhealthy(news)
+            del failing.news[0]
+
+    async def _disable(self, news: News) -> None:
+        if await self._session.fetch("disable_endpoint", news.endpoint_id, FAILING):
+            log.warning("endpoint.disabled", endpoint_id=str(news.endpoint_id), reason=FAILING)
+            self._notices.disabled(news.endpoint_id, FAILING)
+
+
+def _log_unhealthy(news: News) -> None:
+    log.warning(
+        "endpoint.unhealthy",
+        endpoint_id=str(news.endpoint_id),
+        reason=str(news.what),
+        failing_for_s=round(news.failing_for),
+        failures=news.failures,
+    )

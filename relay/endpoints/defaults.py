@@ -3,6 +3,7 @@
 from relay.config import Settings
 from relay.endpoints.breaker import BreakerRules
 from relay.endpoints.rows import Defaults
+from relay.endpoints.streak import StreakRules
 from relay.model import Schedule
 
 
@@ -22,6 +23,17 @@ def defaults_of(settings: Settings) -> Defaults:
         timeout=settings.delivery.timeout.total_seconds(),
         max_in_flight=settings.delivery.max_in_flight_per_endpoint,
         schedule=schedule,
+    )
+
+
+def streak_rules_of(settings: Settings) -> StreakRules:
+    """Return when people are told of endpoints that only fail, and when those are disabled."""
+    breaker = settings.breaker
+    return StreakRules(
+        unhealthy_after=breaker.unhealthy_after,
+        disable_after=breaker.disable_after.total_seconds(),
+        disable_min_attempts=breaker.disable_min_attempts,
+        warn_before=breaker.warn_before.total_seconds(),
     )
 
 

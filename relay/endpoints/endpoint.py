@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 from uuid import UUID
 
+from relay.endpoints.filters import Json
 from relay.http.signature import Secret, SignatureFormat
 from relay.model import Schedule
 
@@ -19,18 +20,22 @@ class Endpoint:
         hold: Why nothing is sent to it now; None when it takes deliveries.
         refusal: Why its URL can never be called; None when it may be.
         timeout: Seconds for a whole attempt.
+        filter: What the payload of an event has to contain; None takes all.
         headers: Checked extra request headers.
+        rate_limit: Requests a second; None: no limit.
     """
 
     id: UUID
     url: str
     tenant: str
     event_types: tuple[str, ...]
+    filter: Json = None
     headers: tuple[tuple[str, str], ...]
     signature: SignatureFormat
     secrets: tuple[Secret, ...]
     secrets_end_at: tuple[float, ...] = ()
     timeout: float
+    rate_limit: float | None = None
     max_in_flight: int
     schedule: Schedule
     store_response_body: bool

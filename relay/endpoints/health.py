@@ -1,13 +1,15 @@
 """The standing of each endpoint: how much it may have in flight, as its answers show. Told once a batch of outcomes."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from relay.endpoints.breaker import BreakerRules
 from relay.endpoints.changed import ChangedIds
+from relay.endpoints.failing import FailingEndpoints, WrittenStreak
 from relay.endpoints.limits import IDLE, MOST, START, grown, is_silent, only_fails, slowest
 from relay.endpoints.standing import Standing
+from relay.endpoints.streak import StreakRules
 from relay.model import Attempt, Dead, Delivered, Result, Retrying
 from relay.observe.logs import get_logger
 
@@ -30,11 +32,13 @@ class Standings:
     Args:
         rules: When breakers open.
         note_due: Called with endpoint and delay when it may have work that it was not given before.
+        failing: Hears of outcomes too, and who only fails; None: one with the default rules.
         clock: Monotonic seconds; asked once a batch, not once a delivery.
 
     Attributes:
         unproven_in_hand: Slots of endpoints that are not proven, which share a part of all.
         changed: Whose breaker or wish changed, which is to be written down.
+        failing: Which of them do nothing but fail.
     """
 
     def __init__(
@@ -42,10 +46,12 @@ class Standings:
         *,
         rules: BreakerRules,
         note_due: Callable[[UUID, float], None],
+        failing: FailingEndpoints | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rules = rules
         self._note_due = note_due
+        self.failing = failing or FailingEndpoints(StreakRules())
         self._clock = clock
         self._now = self._swept_at = clock()
         self._next_probe = float("-inf")
@@ -108,8 +114,9 @@ class Standings:
 
     # Outcomes.
 
-    def note(self, results: Iterable[Result]) -> None:
+    def note(self, results: Sequence[Result]) -> None:
         """Take note of outcomes; what was our own fault, or needed no request, says nothing of an endpoint."""
+        self.failing.note(results)
         succeeded: dict[UUID, int] = {}
         failed: dict[UUID, int] = {}
         attempts: dict[UUID, Attempt | None] = {}
@@ -240,6 +247,8 @@ class Standings:
 
         What they asked for before is over as well.
         """
+        endpoint_ids = tuple(endpoint_ids)
+        self.failing.forget(endpoint_ids)
         for endpoint_id in endpoint_ids:
             standing = self._standings.get(endpoint_id)
             if standing is None:
@@ -268,18 +277,25 @@ class Standings:
         """Note that another relay may have been at work: what is written down counts."""
         self._is_distrusted = True
 
-    def restore(self, open_for: Mapping[UUID, float], throttled_for: Mapping[UUID, float]) -> None:
+    def restore(
+        self,
+        open_for: Mapping[UUID, float],
+        throttled_for: Mapping[UUID, float],
+        failing: Mapping[UUID, WrittenStreak],
+    ) -> None:
         """Take over which breakers are open, and who asked to be left alone, if memory may be wrong about that.
 
         Args:
             open_for: Seconds more for each breaker that is open, as it is written down.
             throttled_for: Seconds more for each endpoint that asked, whose breaker is closed.
+            failing: Those that only fail.
         """
         if not self._is_distrusted:
             return
         self._is_distrusted = False
         self._now = self._clock()
         self.reset([endpoint_id for endpoint_id in self._standings if endpoint_id not in open_for])
+        self.failing.restore(failing)
         for endpoint_id, left in throttled_for.items():
             self._throttle(endpoint_id, left)
         for endpoint_id, left in open_for.items():

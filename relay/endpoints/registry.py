@@ -61,6 +61,7 @@ class Registry:
     Attributes:
         version: Of the database's registry, as far as it was read.
         longest_timeout: Seconds that an attempt may take at most, over all endpoints.
+        has_filters: Some endpoint wants only certain payloads.
     """
 
     def __init__(self, rows: EndpointRows, standings: Standings) -> None:
@@ -70,6 +71,7 @@ class Registry:
         self._subscriptions = _Subscriptions()
         self.version = 0
         self.longest_timeout = 0.0
+        self.has_filters = False
         self._first_end = math.inf
 
     def __len__(self) -> int:
@@ -137,7 +139,7 @@ class Registry:
             each for each in changed & before.keys() if each not in now or now[each].url != before[each].url
         )
         if changes.is_whole:
-            self._standings.restore(changes.open_for, changes.throttled_for)
+            self._standings.restore(changes.open_for, changes.throttled_for, changes.failing)
         else:
             self._standings.reset(changed)
 
@@ -153,4 +155,5 @@ class Registry:
             self._subscriptions.add(endpoint)
         self._subscriptions.answers.clear()
         self._find_first_end()
+        self.has_filters = any(e.filter is not None for e in self._endpoints.values())
         self.longest_timeout = max((e.timeout for e in self._endpoints.values()), default=0.0)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,6 +10,8 @@ import asyncpg
 import orjson
 
 from relay.endpoints.endpoint import Endpoint
+from relay.endpoints.failing import WrittenStreak
+from relay.endpoints.filters import parse
 from relay.http.headers import InvalidHeader, check_headers
 from relay.http.signature import InvalidSecret, Secret, SignatureFormat, parse_secret
 from relay.model import Schedule
@@ -43,6 +45,7 @@ class Changes:
         is_whole: These are all endpoints, not only the changed ones.
         open_for: Seconds more for each whose breaker is open, as it is written down; read only with the whole.
         throttled_for: The same for each that asked to be left alone.
+        failing: Those that do nothing but fail.
     """
 
     version: int
@@ -51,6 +54,7 @@ class Changes:
     removed: tuple[UUID, ...]
     open_for: Mapping[UUID, float]
     throttled_for: Mapping[UUID, float]
+    failing: Mapping[UUID, WrittenStreak]
 
 
 class EndpointRows:
@@ -88,8 +92,11 @@ class EndpointRows:
             is_whole=since == 0,
             endpoints=tuple(self._endpoints(present, pauses)),
             removed=tuple(row["id"] for row in present if row["removed"]),
-            open_for={row["endpoint_id"]: row["seconds"] for row in conditions if row["fails"]},
-            throttled_for={row["endpoint_id"]: row["seconds"] for row in conditions if not row["fails"]},
+            open_for={row["endpoint_id"]: row["seconds"] for row in conditions if row["is_broken"]},
+            throttled_for={row["endpoint_id"]: row["seconds"] for row in conditions if row["is_throttled"]},
+            failing={
+                row["endpoint_id"]: _written(row) for row in conditions if row["failing_for"] is not None
+            },
         )
 
     def _endpoints(self, rows: list[asyncpg.Record], pauses: set[str | None]) -> Iterator[Endpoint]:
@@ -117,11 +124,13 @@ class EndpointRows:
             url=row["url"],
             tenant=row["tenant"],
             event_types=tuple(row["event_types"]),
+            filter=None if row["filter"] is None else parse(row["filter"]),
             headers=headers,
             signature=SignatureFormat(row["signature"]),
             secrets=secrets,
             secrets_end_at=ends,
             timeout=row["timeout"] or defaults.timeout,
+            rate_limit=row["rate_limit"],
             max_in_flight=row["max_in_flight"] or defaults.max_in_flight,
             schedule=_schedule(row["retry_schedule"], defaults.schedule),
             store_response_body=row["store_response_body"],
@@ -141,6 +150,10 @@ class EndpointRows:
             readable.append((secret, math.inf if end is None else end))
         trouble = None if readable else "secret_unreadable" if stored else "secret_missing"
         return tuple(secret for secret, _ in readable), tuple(end for _, end in readable), trouble
+
+
+def _written(row: asyncpg.Record) -> WrittenStreak:
+    return WrittenStreak(**{each.name: row[each.name] for each in fields(WrittenStreak)})
 
 
 def _hold(row: asyncpg.Record, pauses: set[str | None]) -> str | None:

@@ -21,6 +21,8 @@ KEYS: dict[str, str] = {
     "bindir": "where PostgreSQL's programs are",
     "changed": "the keys whose value changed",
     "count": "how many there were",
+    "failing_for_s": "for how long an endpoint has done nothing but fail, in seconds",
+    "failures": "how many attempts failed in that time",
     "data_dir": "where the embedded database keeps its files",
     "deliveries": "how many deliveries",
     "endpoints": "how many endpoints",
@@ -112,6 +114,12 @@ CATALOGUE: tuple[LogEvent, ...] = (
         ("event_id", "event_type"),
     ),
     LogEvent(
+        "event.unjudged",
+        "warning",
+        "An endpoint's filter cannot be judged on this payload, so the endpoint gets the event.",
+        ("event_id", "event_type", "endpoint_id", "detail"),
+    ),
+    LogEvent(
         "event.unprocessable",
         "error",
         "An event cannot be fanned out whatever is tried; it ended dead.",
@@ -182,6 +190,18 @@ CATALOGUE: tuple[LogEvent, ...] = (
         "warning",
         "Relay stopped sending to an endpoint until a person resumes it.",
         ("endpoint_id", "url", "reason"),
+    ),
+    LogEvent(
+        "endpoint.unhealthy",
+        "warning",
+        "An endpoint does nothing but fail; `to_be_disabled`: if that goes on it will be disabled.",
+        ("endpoint_id", "reason", "failing_for_s", "failures"),
+    ),
+    LogEvent(
+        "notice.dropped",
+        "error",
+        "Events for the operator's endpoints could not be stored; what they tell of is in log and database.",
+        ("count", "detail"),
     ),
     LogEvent(
         "endpoint.breaker_opened",

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from relay.endpoints.health import Standings
+from relay.endpoints.rates import RateLimits
 from relay.endpoints.registry import Registry
 from relay.observe.tally import Tally
 from relay.pipeline.dispatcher import Dispatcher
@@ -28,6 +29,7 @@ class Desk:
         clock: The database's.
         due: When which endpoint has work.
         tally: Counts what ends.
+        rates: Tell how many requests a second an endpoint may get.
         lease: Seconds that a claim is good for, beyond the longest time-out of an endpoint.
         leasing: Held while fan-out leases, and while what is leased but not in hand is released: else that would
             take away what was leased in between.
@@ -41,6 +43,7 @@ class Desk:
     clock: DatabaseClock
     due: DueTimes
     tally: Tally
+    rates: RateLimits
     lease: float
     leasing: asyncio.Lock = field(default_factory=asyncio.Lock)
 

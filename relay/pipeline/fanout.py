@@ -85,8 +85,11 @@ class FanOut:
         free = slots.free_to_lease
         page = self._pages.size(free, few=slots.lump, now=asked)
         budget = slots.free_bytes if free else 0
-        piece = PIECE if budget else NO_LIMIT
-        rows = await self._looking.fetch("look", *cursor.arguments(), page, budget, piece)
+        # A filter is judged on the payload, so then every event brings its own.
+        brings_all = self._desk.registry.has_filters
+        piece = PIECE if budget or brings_all else NO_LIMIT
+        bytes_wanted = NO_LIMIT if brings_all else budget
+        rows = await self._looking.fetch("look", *cursor.arguments(), page, bytes_wanted, piece)
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)
         self._desk.registry.end_secrets(self._desk.clock.now())
         self.snapshot = rows[0]["snapshot"]
@@ -94,6 +97,8 @@ class FanOut:
             for endpoint_id in await self._desk.registry.refresh(self._looking):
                 self._desk.due.note(endpoint_id, 0.0)
             self._desk.due.look_again()
+            if self._desk.registry.has_filters and not brings_all:
+                return await self.look()  # the cursor stands where it stood
         has_more = rows[0]["has_more"]
         fresh = [row for row in rows if row["seq"] is not None]
         self.only_spilled = not budget
@@ -150,6 +155,9 @@ class FanOut:
         for row in rows:
             if claims.pop((row["event_seq"], row["endpoint_id"]), None) is not None:
                 self._desk.slots.give_back((row["event_seq"], row["endpoint_id"]))
+                self._desk.due.note(
+                    row["endpoint_id"], 0.0
+                )  # it was there before, and may be due, as tests are
         missed = {row["event_seq"] for row in rows if row["endpoint_id"] is None}
         self._pages.saw(events=len(planned.shares), deliveries=len(planned.deliveries))
         self._desk.dispatcher.dispatch(claims.values())
@@ -187,6 +195,8 @@ def _tell(shares: Iterable[Share]) -> None:
             case "cancelled":
                 log.info("event.cancelled", **about)
             case _:
+                for endpoint_id, detail in share.unjudged.items():
+                    log.warning("event.unjudged", **about, endpoint_id=str(endpoint_id), detail=detail)
                 about["deliveries"] = len(share.endpoint_ids)
                 fanned_out.append(about)
     log_many("info", "event.fanned_out", fanned_out)

@@ -1,12 +1,16 @@
 """What a page of fresh events becomes: which deliveries, which of them at once, and what ends here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from relay.endpoints.endpoint import Endpoint
+from relay.endpoints.filters import NotJudged, contains, parse
 from relay.endpoints.registry import Registry
 from relay.model import Claim
 from relay.pipeline.rows import event_of
@@ -17,6 +21,9 @@ MOST_DELIVERIES = 5000
 """In one statement; an event for more endpoints keeps its fresh row with how far it got."""
 
 
+_NOTHING: Mapping[UUID, str] = MappingProxyType({})
+
+
 class Share(NamedTuple):
     """One fresh event's part of a statement: its deliveries up to some endpoint, or its end.
 
@@ -24,6 +31,7 @@ class Share(NamedTuple):
         row: The event, as the statement `look` returned it.
         endpoint_ids: In the order of their ids.
         is_finished: No endpoint is left after these.
+        unjudged: Endpoints whose filter could not be judged, and why; they get the event.
         ended: Why the event ends here without deliveries, if it does.
         detail: What to tell about that.
     """
@@ -31,6 +39,7 @@ class Share(NamedTuple):
     row: asyncpg.Record
     endpoint_ids: tuple[UUID, ...] = ()
     is_finished: bool = True
+    unjudged: Mapping[UUID, str] = _NOTHING
     ended: str | None = None
     detail: str | None = None
 
@@ -83,11 +92,41 @@ def share_of(row: asyncpg.Record, registry: Registry, *, after: UUID | None, mos
     if row["cancelled"]:
         return Share(row=row, ended="cancelled")
     wanted = registry.match(tenant=row["tenant"], event_type=row["event_type"], only=row["endpoint_id"])
+    unjudged = _NOTHING
+    if registry.has_filters and row["endpoint_id"] is None:
+        wanted, unjudged = _passing(wanted, row["payload"], registry)
     if not wanted:
         return Share(row=row, ended="no_subscription")
     if after is not None:
         wanted = tuple(endpoint_id for endpoint_id in wanted if endpoint_id > after)
-    return Share(row=row, endpoint_ids=wanted[:most], is_finished=len(wanted) <= most)
+    return Share(row=row, endpoint_ids=wanted[:most], is_finished=len(wanted) <= most, unjudged=unjudged)
+
+
+def _passing(
+    wanted: tuple[UUID, ...], payload: str | None, registry: Registry
+) -> tuple[tuple[UUID, ...], Mapping[UUID, str]]:
+    """Return the endpoints whose filter the payload passes; it is read once, and only if one of them has a filter.
+
+    What cannot be judged passes: an event too many is better than one lost. What is no JSON passes no filter.
+    """
+    filters = {
+        each: endpoint.filter for each in wanted if (endpoint := registry.get(each)) and endpoint.filter
+    }
+    if not filters:
+        return wanted, _NOTHING
+    passing, unjudged = set(wanted) - filters.keys(), dict[UUID, str]()
+    for endpoint_id, condition in filters.items():
+        try:
+            if payload is not None and contains(_parsed(payload), condition):
+                passing.add(endpoint_id)
+        except NotJudged as error:
+            passing.add(endpoint_id)
+            unjudged[endpoint_id] = str(error)
+    return tuple(each for each in wanted if each in passing), unjudged
+
+
+_parsed = lru_cache(maxsize=1)(parse)
+"""The last payload: that of the event at hand, for all who have a filter."""
 
 
 def plan(shares: list[Share], registry: Registry, slots: Slots, *, now: float) -> Plan:

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from relay.endpoints.health import Standings
+from relay.endpoints.notices import Notices
 from relay.model import Dead, Failure, Released, Result, Retrying
 from relay.observe.logs import get_logger
 from relay.observe.tally import Tally
@@ -37,6 +38,7 @@ class Recorder:
         slots: Get the slot of each recorded claim back.
         standings: Told of each batch that is recorded.
         outcome_log: Tells people of each.
+        notices: Get what the operator's endpoints are to hear.
         note_due: Called with endpoint and delay when a delivery waits for its time.
         tally: Counts what is committed.
         backoff: Pauses between tries while the database is away.
@@ -53,6 +55,7 @@ class Recorder:
         slots: Slots,
         standings: Standings,
         outcome_log: OutcomeLog,
+        notices: Notices,
         note_due: Callable[[UUID, float], None],
         tally: Tally,
         backoff: Backoff,
@@ -62,6 +65,7 @@ class Recorder:
         self._slots = slots
         self._standings = standings
         self._outcome_log = outcome_log
+        self._notices = notices
         self._note_due = note_due
         self._tally = tally
         self._backoff = backoff
@@ -147,8 +151,10 @@ class Recorder:
             if result.outcome is DELIVERED or key in stale:
                 continue
             self._note_next(result)  # again, in case it was looked for in vain before the commit
-            if isinstance(result.outcome, Dead) and result.outcome.disables_endpoint:
-                self._to_disable[result.claim.endpoint_id] = result.outcome.reason
+            if isinstance(result.outcome, Dead):
+                self._notices.dead(result, result.outcome)
+                if result.outcome.disables_endpoint:
+                    self._to_disable[result.claim.endpoint_id] = result.outcome.reason
 
     def _note_next(self, result: Result) -> None:
         if isinstance(result.outcome, Retrying | Released):
@@ -160,6 +166,7 @@ class Recorder:
             del self._to_disable[endpoint_id]
             if rows:
                 log.warning("endpoint.disabled", endpoint_id=str(endpoint_id), reason=reason)
+                self._notices.disabled(endpoint_id, reason)
 
 
 def _without_answer(result: Result, error: Exception) -> Result:

@@ -85,12 +85,13 @@ class Scheduler:
             if endpoint is None:
                 if registry.version:  # else the first look has yet to read it
                     unknown.append(endpoint_id)
+                    self._desk.rates.forget(endpoint_id)
             elif endpoint.hold is not None:
                 del self._waiting[endpoint_id]  # its resumption is noted as due
-            elif seconds := self._desk.standings.blocked_for(endpoint_id):
+            elif seconds := self._desk.rates.wait(endpoint) or self._desk.standings.blocked_for(endpoint_id):
                 del self._waiting[endpoint_id]
                 self._desk.due.note(endpoint_id, seconds)
-            elif own := slots.own_room(endpoint):
+            elif own := self._desk.rates.at_most(slots.own_room(endpoint), endpoint):
                 slots.due_waits = not slots.free_for_due
                 room = min(own, slots.free_for_due, left)
                 if not room:
@@ -125,7 +126,10 @@ class Scheduler:
         self._desk.registry.end_secrets(self._desk.clock.now())
         claims = self._take(rows)
         self._desk.dispatcher.dispatch(claims)
-        return self._look_ahead(rows, rooms, Counter(claim.endpoint_id for claim in claims))
+        claimed = Counter(claim.endpoint_id for claim in claims)
+        for endpoint_id, count in claimed.items():
+            self._desk.rates.spend(endpoint_id, count)
+        return self._look_ahead(rows, rooms, claimed)
 
     def _take(self, rows: Sequence[asyncpg.Record]) -> list[Claim]:
         claims = [claim_of(row) for row in rows if row["event_seq"] is not None]

@@ -161,8 +161,11 @@ class Slots:
         return True
 
     def take_for(self, endpoint: Endpoint, seq: int, size: int) -> bool:
-        """Take a slot for a delivery of a new event, if there is room for its bytes, in all and for its endpoint."""
-        if self.room(endpoint) <= 0 or not self.has_room_for(size):
+        """Take a slot for a delivery of a new event, if there is room for its bytes, in all and for its endpoint.
+
+        With a rate limit it is claimed instead: it must not overtake what waits already.
+        """
+        if endpoint.rate_limit is not None or self.room(endpoint) <= 0 or not self.has_room_for(size):
             return False
         return self.take((seq, endpoint.id), size)
 

@@ -17,13 +17,15 @@
 -- $13 sealed: the secret
 -- $14 key_id: the master key that sealed it; null if none
 -- $15 actor: who does it
+-- $16 filter: JSON text; null for every event
+-- $17 rate_limit: requests a second; null for no limit
 with added as (
   insert into relay.endpoint (
     id, url, description, tenant, event_types, headers, signature, timeout, max_in_flight, retry_schedule,
-    store_response_body, metadata)
+    store_response_body, metadata, filter, rate_limit)
   values (
     $1::uuid, $2, $3, $4, $5::text[], $6::json, $7, $8::interval, $9::integer, $10::interval[], $11::boolean,
-    $12::json)
+    $12::json, $16::json, $17::double precision)
   returning *
 ),
 kept as (
@@ -42,9 +44,11 @@ select
   description,
   tenant,
   event_types,
+  filter::text as filter,
   headers::text as headers,
   signature,
   timeout,
+  rate_limit,
   max_in_flight,
   retry_schedule,
   store_response_body,

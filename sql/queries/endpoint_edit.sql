@@ -13,6 +13,8 @@
 -- $11 store_response_body: whether the log keeps responses
 -- $12 metadata: JSON text
 -- $13 actor: who does it
+-- $14 filter: JSON text; null for every event
+-- $15 rate_limit: requests a second; null for no limit
 with edited as (
   update relay.endpoint
   set
@@ -26,7 +28,9 @@ with edited as (
     retry_schedule = case when 'retry_schedule' = any($2) then $10::interval[] else retry_schedule end,
     store_response_body =
       case when 'store_response_body' = any($2) then $11::boolean else store_response_body end,
-    metadata = case when 'metadata' = any($2) then $12::json else metadata end
+    metadata = case when 'metadata' = any($2) then $12::json else metadata end,
+    filter = case when 'filter' = any($2) then $14::json else filter end,
+    rate_limit = case when 'rate_limit' = any($2) then $15::double precision else rate_limit end
   where id = $1::uuid
     and removed_at is null
   returning *
@@ -48,9 +52,11 @@ select
   description,
   tenant,
   event_types,
+  filter::text as filter,
   headers::text as headers,
   signature,
   timeout,
+  rate_limit,
   max_in_flight,
   retry_schedule,
   store_response_body,

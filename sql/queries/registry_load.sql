@@ -6,9 +6,11 @@ select
   e.url,
   e.tenant,
   e.event_types,
+  e.filter::text as filter,
   e.headers::text as headers,
   e.signature,
   extract(epoch from e.timeout)::double precision as timeout,
+  e.rate_limit,
   e.max_in_flight,
   (select array_agg(extract(epoch from step)::double precision order by n)
    from unnest(e.retry_schedule) with ordinality as x(step, n)) as retry_schedule,

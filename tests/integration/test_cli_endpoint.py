@@ -15,8 +15,17 @@ __all__ = ["cli", "rows"]
 
 URL = "http://127.0.0.1:9000/hook"
 FIELDS = [
-    *("id", "url", "description", "tenant", "event_types", "headers", "signature", "timeout"),
-    *("max_in_flight", "retry_schedule", "store_response_body", "metadata", "state", "disabled_reason"),
+    *("id", "url", "description", "tenant", "event_types", "filter", "headers", "signature"),
+    *(
+        "timeout",
+        "rate_limit",
+        "max_in_flight",
+        "retry_schedule",
+        "store_response_body",
+        "metadata",
+        "state",
+        "disabled_reason",
+    ),
     *("created_at", "updated_at"),
 ]
 
@@ -437,3 +446,39 @@ def test_rotate_refuses_an_endpoint_that_is_not_there(cli: CommandLine) -> None:
 
     assert "was removed" in cli.run("endpoint", "rotate-secret", added["id"]).err
     assert "there is no endpoint" in cli.run("endpoint", "rotate-secret", nobody()).err
+
+
+def test_filter_and_rate_limit_are_stored_shown_and_taken_away(cli: CommandLine) -> None:
+    added = cli.done("endpoint", "add", URL, "--filter", '{"currency": "EUR"}', "--rate-limit", "50")
+    assert (added["filter"], added["rate_limit"]) == ({"currency": "EUR"}, 50)
+
+    edited = cli.done("endpoint", "edit", added["id"], "--filter", '{"a": [1]}', "--rate-limit", "0.5")
+    assert (edited["filter"], edited["rate_limit"]) == ({"a": [1]}, 0.5)
+
+    freed = cli.done("endpoint", "edit", added["id"], "--filter", "none", "--rate-limit", "none")
+    assert (freed["filter"], freed["rate_limit"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("--filter", "[1]", "not a JSON object"),
+        ("--filter", "{", "not JSON"),
+        ("--filter", "{}", "empty"),
+        ("--filter", '{"a": ' + "[" * 30 + "]" * 30 + "}", "deep"),
+        ("--filter", '{"a": "' + "x" * 5000 + '"}', "bytes"),
+        ("--rate-limit", "fast", "no number"),
+        ("--rate-limit", "0", "must be"),
+        ("--rate-limit", "-1", "must be"),
+        ("--rate-limit", "nan", "must be"),
+        ("--rate-limit", "1e9", "must be"),
+    ],
+)
+def test_filters_and_rates_that_cannot_be_are_refused(
+    cli: CommandLine, rows: Rows, option: str, value: str, problem: str
+) -> None:
+    refused = cli.run("endpoint", "add", URL, f"{option}={value}")
+
+    assert refused.code == 2
+    assert problem in refused.err
+    assert rows.fetch("select id from relay.endpoint") == []

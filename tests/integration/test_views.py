@@ -18,7 +18,7 @@ COLUMNS = {
     "delivery_status": "event_id endpoint_id event_type tenant state reason attempts last_status_code last_error"
     " next_attempt_at created_at ended_at",
     "endpoint_health": "endpoint_id url state success_ratio attempts pending retrying held dead oldest_waiting"
-    " breaker paused_until",
+    " breaker paused_until failing_since",
     "backlog": "state deliveries oldest_age",
 }
 

@@ -121,6 +121,7 @@ _MEANING: Mapping[str, Mapping[str, str]] = {
         "oldest_waiting": "when the oldest event was inserted that is not delivered yet",
         "breaker": "`closed`; `open`: it is left alone because it failed; `half_open`: the next attempt decides",
         "paused_until": "until when it is left alone, by its breaker or since it asked for it",
+        "failing_since": "its first failure since the last success; null while it does not only fail",
     },
     "backlog": {
         "state": "`pending`, `in_flight`, `retrying`, `held` or `dead`",

@@ -27,6 +27,8 @@ def endpoint(*stored: tuple[bytes, str | None, float | None]) -> Endpoint:
         "url": "https://example.com/",
         "tenant": "",
         "event_types": ["*"],
+        "filter": None,
+        "rate_limit": None,
         "headers": "{}",
         "signature": "both",
         "timeout": None,

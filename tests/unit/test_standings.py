@@ -292,7 +292,7 @@ def test_an_endpoint_that_moved_has_to_prove_itself_anew() -> None:
 
 def test_what_is_written_down_is_taken_over_at_a_start() -> None:
     trial = Trial()
-    trial.standings.restore({A: 100.0}, {})
+    trial.standings.restore({A: 100.0}, {}, {})
 
     assert trial.allowed == 0
     assert trial.standings.blocked_for(A) == 100.0
@@ -300,13 +300,13 @@ def test_what_is_written_down_is_taken_over_at_a_start() -> None:
 
 def test_what_is_written_down_counts_only_after_another_relay_may_have_been_at_work() -> None:
     trial = Trial()
-    trial.standings.restore({}, {})
+    trial.standings.restore({}, {}, {})
     trial.open_breaker()
-    trial.standings.restore({}, {})
+    trial.standings.restore({}, {}, {})
     assert trial.standings.blocked_for(A) == RULES.open_for
 
     trial.standings.distrust()
-    trial.standings.restore({B: 0.0}, {})
+    trial.standings.restore({B: 0.0}, {}, {})
     assert trial.standings.blocked_for(A) == 0.0
     assert trial.standings.blocked_for(B) == 0.0
     assert trial.standings.of(B).breaker.state == "half_open"
@@ -405,7 +405,7 @@ def test_a_change_of_an_endpoint_ends_its_wish() -> None:
 
 def test_a_wish_that_is_written_down_is_kept_at_a_start() -> None:
     trial = Trial()
-    trial.standings.restore({}, {A: 20.0})
+    trial.standings.restore({}, {A: 20.0}, {})
 
     assert trial.standings.blocked_for(A) == pytest.approx(20.0)
     assert trial.standings.of(A).breaker.state == "closed"

@@ -14,6 +14,7 @@ import asyncpg
 
 from relay.admin.operations.errors import InvalidInput
 from relay.admin.operations.inputs import MAX_NAME, checked_text
+from relay.endpoints.filters import depth_of, parse
 from relay.http.addresses import AddressPolicy
 from relay.http.headers import InvalidHeader, check_headers
 from relay.http.signature import SignatureFormat
@@ -24,6 +25,9 @@ MAX_PATTERNS = 500
 MAX_DESCRIPTION = 1000
 MAX_METADATA = 16 * 1024
 MAX_RETRIES = 100
+MAX_FILTER = 4096
+DEEPEST_FILTER = 20
+LEAST_RATE, MOST_RATE = 0.001, 100_000
 _END_OF_INTEGER = 2**31
 
 _PATTERN = re.compile(r"\*|[a-zA-Z0-9_-]+(\.[a-zA-Z0-9_-]+)*(\.\*)?")
@@ -58,9 +62,11 @@ class NewEndpoint:
     description: str = ""
     tenant: str = ""
     event_types: tuple[str, ...] = ("*",)
+    filter: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     signature: str = "both"
     timeout: timedelta | None = None
+    rate_limit: float | None = None
     max_in_flight: int | None = None
     retry_schedule: tuple[timedelta, ...] | None = None
     store_response_body: bool = True
@@ -74,9 +80,11 @@ class EndpointChanges:
     url: Change[str] = UNCHANGED
     description: Change[str] = UNCHANGED
     event_types: Change[tuple[str, ...]] = UNCHANGED
+    filter: Change[Mapping[str, Any] | None] = UNCHANGED
     headers: Change[Mapping[str, str]] = UNCHANGED
     signature: Change[str] = UNCHANGED
     timeout: Change[timedelta | None] = UNCHANGED
+    rate_limit: Change[float | None] = UNCHANGED
     max_in_flight: Change[int | None] = UNCHANGED
     retry_schedule: Change[tuple[timedelta, ...] | None] = UNCHANGED
     store_response_body: Change[bool] = UNCHANGED
@@ -96,9 +104,11 @@ class EndpointDetails:
     description: str
     tenant: str
     event_types: tuple[str, ...]
+    filter: Mapping[str, Any] | None
     headers: Mapping[str, str]
     signature: str
     timeout: timedelta | None
+    rate_limit: float | None
     max_in_flight: int | None
     retry_schedule: tuple[timedelta, ...] | None
     store_response_body: bool
@@ -112,11 +122,13 @@ class EndpointDetails:
 def endpoint_of(row: asyncpg.Record) -> EndpointDetails:
     """Return the endpoint that a row of one of the endpoint statements describes."""
     values = {each.name: row[each.name] for each in fields(EndpointDetails)}
-    schedule = row["retry_schedule"]
+    schedule, rate = row["retry_schedule"], row["rate_limit"]
     return EndpointDetails(
         **{
             **values,
             "event_types": tuple(row["event_types"]),
+            "filter": None if row["filter"] is None else json.loads(row["filter"]),
+            "rate_limit": int(rate) if rate is not None and rate.is_integer() else rate,
             "headers": json.loads(row["headers"]),
             "metadata": json.loads(row["metadata"]),
             "retry_schedule": None if schedule is None else tuple(schedule),
@@ -193,6 +205,31 @@ def _metadata(metadata: Mapping[str, Any]) -> str:
     return text
 
 
+def _filter(condition: Mapping[str, Any] | None) -> str | None:
+    if condition is None:
+        return None
+    try:
+        text = json.dumps(dict(condition), allow_nan=False)
+        depth = depth_of(parse(text))
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"filter is not JSON that can be judged: {error}") from error
+    if not condition:
+        raise InvalidInput("filter is empty, and would take every event; leave it out for that")
+    if len(text) > MAX_FILTER or depth > DEEPEST_FILTER:
+        raise InvalidInput(
+            f"filter has {len(text)} bytes and is {depth} deep; at most {MAX_FILTER} and {DEEPEST_FILTER} are judged"
+        )
+    return text
+
+
+def _rate_limit(value: float | None) -> float | None:
+    if value is not None and not LEAST_RATE <= value <= MOST_RATE:
+        raise InvalidInput(
+            f"rate_limit must be {LEAST_RATE} to {MOST_RATE} requests a second; write for example 50"
+        )
+    return value
+
+
 def _timeout(value: timedelta | None) -> timedelta | None:
     if value is not None and not timedelta(0) < value <= LONGEST_TIMEOUT:
         raise InvalidInput("timeout must be more than 0 and at most 5m; write for example 30s")
@@ -219,9 +256,11 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "description": partial(checked_text, "description", longest=MAX_DESCRIPTION),
     "tenant": partial(checked_text, "tenant"),
     "event_types": _patterns,
+    "filter": _filter,
     "headers": headers_text,
     "signature": _signature,
     "timeout": _timeout,
+    "rate_limit": _rate_limit,
     "max_in_flight": _max_in_flight,
     "retry_schedule": _retry_schedule,
     "store_response_body": bool,

@@ -99,6 +99,8 @@ async def add(
             sealed.sealed,
             sealed.key_id,
             actor,
+            columns["filter"],
+            columns["rate_limit"],
         )
     return AddedEndpoint(endpoint=endpoint_of(rows[0]), secret=chosen)
 
@@ -148,6 +150,8 @@ async def edit(
             columns.get("store_response_body"),
             columns.get("metadata"),
             actor,
+            columns.get("filter"),
+            columns.get("rate_limit"),
         )
     return endpoint_of(row or await _present(session, endpoint_id))
 

@@ -87,7 +87,7 @@ async def publish(session: Session, wanted: NewEvent, *, actor: str) -> Publishe
     Raises:
         InvalidInput: A field cannot have its value.
     """
-    _check(wanted)
+    check(wanted)
     event_id = wanted.id or uuid4()
     with refused_by_database():
         rows = await session.fetch(
@@ -143,7 +143,12 @@ async def cancel(session: Session, event_id: UUID, *, actor: str) -> bool:
     return not row["was_cancelled"]
 
 
-def _check(wanted: NewEvent) -> None:
+def check(wanted: NewEvent) -> None:
+    """Refuse texts that PostgreSQL cannot store.
+
+    Raises:
+        InvalidInput: One of them is such a text, or too long.
+    """
     checked_text("event_type", wanted.event_type)
     checked_text("payload", wanted.payload, _LONGEST_PAYLOAD)
     for name in ("tenant", "ordering_key", "dedupe_key", "traceparent"):
