@@ -27,6 +27,7 @@ from relay.pipeline.fanout import FanOut
 from relay.pipeline.housekeeping import Housekeeping
 from relay.pipeline.leases import Leases
 from relay.pipeline.listener import Listener, Rest
+from relay.pipeline.order import OrderKeeper
 from relay.pipeline.outcome_log import OutcomeLog
 from relay.pipeline.recorder import Recorder
 from relay.pipeline.rounds import LOST, ClaimRound, FanOutRound, Rounds, either
@@ -106,6 +107,7 @@ class Relay:
             tenant=settings.alerts.tenant,
             backoff=self._backoff("notices"),
         )
+        self._order = OrderKeeper(note_due=self._due.note, registry=self._registry)
         self._guard = GuardedSocketFactory(address_policy(settings.security), receive_buffer=RECEIVE_BUFFER)
         self._sender: Sender | None = None
 
@@ -162,6 +164,7 @@ class Relay:
             standings=self._standings,
             outcome_log=self._outcome_log,
             notices=self._notices,
+            order=self._order,
             note_due=self._due.note,
             tally=self._vitals.tally,
             backoff=self._backoff("record"),
@@ -179,6 +182,7 @@ class Relay:
             clock=self._clock,
             due=self._due,
             tally=self._vitals.tally,
+            order=self._order,
             rates=RateLimits(),
             lease=LEASE_MARGIN,
         )
@@ -246,6 +250,7 @@ class Relay:
                 background.create_task(self._keeping.run(), name="housekeeping"),
                 background.create_task(self._conditions.run(), name="endpoint conditions"),
                 background.create_task(self._notices.run(), name="notices"),
+                background.create_task(self._sweep_order(), name="order"),
                 background.create_task(self._say_ready(), name="ready"),
             ]
             if self._until_idle:
@@ -308,6 +313,10 @@ class Relay:
             is_over=self._instance.standby.is_set,
         )
         self._stop.set()
+
+    async def _sweep_order(self) -> None:
+        active, backoff = self._instance.active, self._backoff("order")
+        await self._order.sweep(self._sessions.admin, active=active, backoff=backoff)
 
     async def _say_ready(self) -> None:
         """Tell the service manager, once the first poll is done or another relay is found at work."""

@@ -85,6 +85,7 @@ class Claim(NamedTuple):
         lost: Claims before this one whose outcome was never recorded.
         is_cancelled: The application withdrew the event.
         delivered_before: Sent again on request; whatever comes, it stays delivered.
+        ordering_hash: Of its ordering key, if others wait for its end; None if none may.
     """
 
     event_seq: int
@@ -99,6 +100,7 @@ class Claim(NamedTuple):
     lost: int = 0
     is_cancelled: bool = False
     delivered_before: bool = False
+    ordering_hash: int | None = None
 
     @property
     def key(self) -> tuple[int, UUID]:

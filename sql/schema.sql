@@ -161,7 +161,7 @@ CREATE FUNCTION relay.outbox_inserted() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-  insert into relay.fresh (seq, size)
+  insert into relay.fresh (seq, size, ordering_hash)
   select
     seq,
     coalesce(
@@ -171,7 +171,8 @@ begin
           dedupe_key, traceparent),
         event_type),
       case when size > relay.max_payload_bytes() then relay.refuse_size(size, relay.max_payload_bytes()) end,
-      size)
+      size),
+    hashtextextended(tenant || chr(31) || ordering_key, 0)
   from (select *, coalesce(octet_length(payload::text), octet_length(body)) as size from inserted offset 0) as i;
   if to_timestamp(pg_sequence_last_value('relay.armed_until')) > clock_timestamp() then
     perform pg_notify('relay_wake', '');
@@ -470,6 +471,8 @@ CREATE TABLE relay.delivery (
     last_error_code text,
     last_error text,
     ended_at timestamp with time zone,
+    ordering_hash bigint,
+    look_number bigint,
     CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'retrying'::text, 'held'::text, 'dead'::text, 'cancelled'::text]))),
     CONSTRAINT delivery_trigger_type_check CHECK ((trigger_type = ANY (ARRAY['automatic'::text, 'manual'::text, 'replay'::text, 'test'::text]))),
     CONSTRAINT ended_is_not_scheduled CHECK (((state <> ALL (ARRAY['dead'::text, 'cancelled'::text])) OR (next_attempt_at IS NULL))),
@@ -497,6 +500,14 @@ COMMENT ON COLUMN relay.delivery.window_started_at IS 'First charged attempt of 
 
 COMMENT ON COLUMN relay.delivery.delivered_before IS 'Sent again on request: delivered already, and stays so.';
 
+-- Name: COLUMN delivery.ordering_hash; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.delivery.ordering_hash IS 'Of tenant and ordering key, if its endpoint asks for order.';
+
+-- Name: COLUMN delivery.look_number; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.delivery.look_number IS 'The look that brought the event; with the seq its place in the order.';
+
 -- Name: endpoint; Type: TABLE; Schema: relay
 
 CREATE TABLE relay.endpoint (
@@ -520,6 +531,7 @@ CREATE TABLE relay.endpoint (
     revision bigint DEFAULT 0 NOT NULL,
     filter json,
     rate_limit double precision,
+    ordered boolean DEFAULT false NOT NULL,
     CONSTRAINT endpoint_max_in_flight_check CHECK ((max_in_flight > 0)),
     CONSTRAINT endpoint_signature_check CHECK ((signature = ANY (ARRAY['both'::text, 'x-webhook'::text, 'standard'::text]))),
     CONSTRAINT endpoint_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text, 'disabled'::text]))),
@@ -548,6 +560,10 @@ COMMENT ON COLUMN relay.endpoint.filter IS 'It gets only events whose payload co
 
 COMMENT ON COLUMN relay.endpoint.rate_limit IS 'Requests a second that it gets at most; null: no limit.';
 
+-- Name: COLUMN endpoint.ordered; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.endpoint.ordered IS 'It gets the events of one ordering key one at a time, in their order.';
+
 -- Name: endpoint_secret; Type: TABLE; Schema: relay
 
 CREATE TABLE relay.endpoint_secret (
@@ -570,13 +586,18 @@ CREATE TABLE relay.fresh (
     xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
     seq bigint NOT NULL,
     size integer NOT NULL,
-    after_endpoint uuid
+    after_endpoint uuid,
+    ordering_hash bigint
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000', autovacuum_analyze_scale_factor='0', autovacuum_analyze_threshold='20000');
 
 -- Name: COLUMN fresh.after_endpoint; Type: COMMENT; Schema: relay
 
 COMMENT ON COLUMN relay.fresh.after_endpoint IS 'An event for very many endpoints: fanned out up to this one.';
+
+-- Name: COLUMN fresh.ordering_hash; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.fresh.ordering_hash IS 'Of tenant and ordering key; null without a key.';
 
 -- Name: outbox; Type: TABLE; Schema: relay
 
@@ -837,6 +858,15 @@ ALTER TABLE relay.endpoint_secret ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     CACHE 1
 );
 
+-- Name: look_number; Type: SEQUENCE; Schema: relay
+
+CREATE SEQUENCE relay.look_number
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
 -- Name: outbox_seq_seq; Type: SEQUENCE; Schema: relay
 
 ALTER TABLE relay.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
@@ -1044,9 +1074,17 @@ CREATE INDEX delivery_due ON relay.delivery USING btree (endpoint_id, next_attem
 
 CREATE INDEX delivery_leased ON relay.delivery USING btree (next_attempt_at) WHERE ((claimed_by IS NOT NULL) AND (next_attempt_at IS NOT NULL));
 
+-- Name: delivery_order; Type: INDEX; Schema: relay
+
+CREATE INDEX delivery_order ON relay.delivery USING btree (endpoint_id, ordering_hash, look_number, event_seq) WHERE ((ordering_hash IS NOT NULL) AND (state = ANY (ARRAY['pending'::text, 'retrying'::text, 'held'::text])));
+
 -- Name: endpoint_secret_of; Type: INDEX; Schema: relay
 
 CREATE INDEX endpoint_secret_of ON relay.endpoint_secret USING btree (endpoint_id);
+
+-- Name: fresh_order; Type: INDEX; Schema: relay
+
+CREATE INDEX fresh_order ON relay.fresh USING btree (ordering_hash, seq) WHERE (ordering_hash IS NOT NULL);
 
 -- Name: outbox_dedupe; Type: INDEX; Schema: relay
 

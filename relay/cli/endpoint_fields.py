@@ -36,6 +36,11 @@ _OPTIONS = (
         "--timeout", type=params.duration, metavar="DURATION", help="For one attempt, at most 5m; or default."
     ),
     click.option(
+        "--ordered/--not-ordered",
+        default=None,
+        help="Whether it gets the events of one ordering key one at a time, in their order.",
+    ),
+    click.option(
         "--rate-limit",
         type=params.rate,
         metavar="NUMBER",
@@ -66,6 +71,7 @@ _FIELDS = (
     "headers",
     "signature",
     "timeout",
+    "ordered",
     "rate_limit",
     "max_in_flight",
     "retry_schedule",

@@ -22,6 +22,7 @@ class Endpoint:
         timeout: Seconds for a whole attempt.
         filter: What the payload of an event has to contain; None takes all.
         headers: Checked extra request headers.
+        ordered: It gets the events of one ordering key one at a time, in their order.
         rate_limit: Requests a second; None: no limit.
     """
 
@@ -35,6 +36,7 @@ class Endpoint:
     secrets: tuple[Secret, ...]
     secrets_end_at: tuple[float, ...] = ()
     timeout: float
+    ordered: bool = False
     rate_limit: float | None = None
     max_in_flight: int
     schedule: Schedule

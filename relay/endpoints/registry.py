@@ -62,6 +62,7 @@ class Registry:
         version: Of the database's registry, as far as it was read.
         longest_timeout: Seconds that an attempt may take at most, over all endpoints.
         has_filters: Some endpoint wants only certain payloads.
+        has_ordered: Some endpoint asks for order.
     """
 
     def __init__(self, rows: EndpointRows, standings: Standings) -> None:
@@ -72,6 +73,7 @@ class Registry:
         self.version = 0
         self.longest_timeout = 0.0
         self.has_filters = False
+        self.has_ordered = False
         self._first_end = math.inf
 
     def __len__(self) -> int:
@@ -155,5 +157,6 @@ class Registry:
             self._subscriptions.add(endpoint)
         self._subscriptions.answers.clear()
         self._find_first_end()
+        self.has_ordered = any(e.ordered for e in self._endpoints.values())
         self.has_filters = any(e.filter is not None for e in self._endpoints.values())
         self.longest_timeout = max((e.timeout for e in self._endpoints.values()), default=0.0)

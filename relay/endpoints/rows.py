@@ -130,6 +130,7 @@ class EndpointRows:
             secrets=secrets,
             secrets_end_at=ends,
             timeout=row["timeout"] or defaults.timeout,
+            ordered=row["ordered"],
             rate_limit=row["rate_limit"],
             max_in_flight=row["max_in_flight"] or defaults.max_in_flight,
             schedule=_schedule(row["retry_schedule"], defaults.schedule),

@@ -9,6 +9,7 @@ from relay.endpoints.registry import Registry
 from relay.observe.tally import Tally
 from relay.pipeline.dispatcher import Dispatcher
 from relay.pipeline.due import DueTimes
+from relay.pipeline.order import OrderKeeper
 from relay.pipeline.slots import Slots
 from relay.store.clock import DatabaseClock
 
@@ -29,6 +30,7 @@ class Desk:
         clock: The database's.
         due: When which endpoint has work.
         tally: Counts what ends.
+        order: Lets go what is held for an earlier delivery of its key.
         rates: Tell how many requests a second an endpoint may get.
         lease: Seconds that a claim is good for, beyond the longest time-out of an endpoint.
         leasing: Held while fan-out leases, and while what is leased but not in hand is released: else that would
@@ -44,6 +46,7 @@ class Desk:
     due: DueTimes
     tally: Tally
     rates: RateLimits
+    order: OrderKeeper
     lease: float
     leasing: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 import asyncpg
@@ -23,16 +25,31 @@ LOCKED_PAUSE = 1.0
 """Seconds until fresh rows are looked for again that somebody held locked."""
 
 
+@dataclass(slots=True)
+class Sight:
+    """What all looks saw that read the pages of one snapshot.
+
+    Attributes:
+        snapshot: As PostgreSQL writes it.
+        number: Of the look, for the places of deliveries that have an order; None until one is needed.
+    """
+
+    snapshot: str
+    number: int | None = None
+
+
 class Page(NamedTuple):
     """What one look found.
 
     Attributes:
         rows: Fresh events.
         has_more: There are, or may be, more of them to be had at once.
+        sight: What it saw.
     """
 
     rows: list[asyncpg.Record]
     has_more: bool
+    sight: Sight
 
 
 class FanOut:
@@ -50,6 +67,7 @@ class FanOut:
         self._desk = desk
         self._cursor = FreshCursor()
         self.snapshot = "0:0:"
+        self._sight = Sight(self.snapshot)
         self.only_spilled = False
         self._look_at_all = NEVER
         self._pages = Pages()
@@ -93,6 +111,8 @@ class FanOut:
         self._desk.clock.heard(rows[0]["database_time"], asked=asked)
         self._desk.registry.end_secrets(self._desk.clock.now())
         self.snapshot = rows[0]["snapshot"]
+        if cursor.snapshot is None:
+            self._sight = Sight(self.snapshot)  # else it goes on in the old one
         if rows[0]["registry_version"] > self._desk.registry.version:
             for endpoint_id in await self._desk.registry.refresh(self._looking):
                 self._desk.due.note(endpoint_id, 0.0)
@@ -103,14 +123,16 @@ class FanOut:
         fresh = [row for row in rows if row["seq"] is not None]
         self.only_spilled = not budget
         cursor.took(self.snapshot, [(int(row["xid"]), row["seq"]) for row in fresh], has_more=has_more)
-        return Page(fresh, has_more)
+        return Page(fresh, has_more, self._sight)
 
-    async def write(self, rows: list[asyncpg.Record]) -> None:
+    async def write(self, page: Page) -> None:
         """Write the deliveries of these events, as many statements as it takes, and start those that are ours.
 
         Raises:
             DatabaseAway: Nothing is known of what was under way; start over, and release strays.
         """
+        # The order within one look is that of seq; a page has its events by transaction.
+        rows = sorted(page.rows, key=itemgetter("seq")) if self._desk.registry.has_ordered else page.rows
         waiting = deque((row, row["after_endpoint"]) for row in rows)
         while waiting:
             shares: list[Share] = []
@@ -123,31 +145,40 @@ class FanOut:
                 if not share.is_finished:
                     waiting.appendleft((row, share.endpoint_ids[-1]))
                     break
-            await self._write(shares)
+            await self._write(shares, page.sight)
             await asyncio.sleep(0)
 
-    async def _write(self, shares: list[Share]) -> None:
+    async def _write(self, shares: list[Share], sight: Sight) -> None:
         """Write these shares; a data error is narrowed down by halves to the one event, which ends visibly."""
         try:
             async with self._desk.leasing:
                 planned = plan(shares, self._desk.registry, self._desk.slots, now=self._desk.clock.now())
-                await self._commit(planned)
+                if planned.ordering:
+                    async with self._desk.order.lock:
+                        await self._find_number(sight)
+                        await self._commit(planned, sight)
+                else:
+                    await self._commit(planned, sight)
         except (*DATA_ERRORS, ValueError, TypeError) as error:
             if len(shares) > 1:
                 middle = len(shares) // 2
-                await self._write(shares[:middle])
-                await self._write(shares[middle:])
+                await self._write(shares[:middle], sight)
+                await self._write(shares[middle:], sight)
             else:
-                await self._set_aside(shares[0], error)
+                await self._set_aside(shares[0], sight, error)
 
-    async def _commit(self, planned: Plan) -> None:
+    async def _find_number(self, sight: Sight) -> None:
+        if sight.number is None:
+            (row,) = await self._writing.fetch("look_number")
+            sight.number = row["look_number"]
+
+    async def _commit(self, planned: Plan, sight: Sight) -> None:
         """Write a plan and start what it made ours."""
         lease = self._desk.claim_seconds
         claims = planned.claims
         try:
-            rows = await self._writing.fetch(
-                "fan_out", *planned.arguments(instance=self._desk.instance, lease=lease)
-            )
+            about = planned.arguments(instance=self._desk.instance, lease=lease)
+            rows = await self._writing.fetch("fan_out", *about, sight.number, sight.snapshot)
         except BaseException:
             for key in claims:
                 self._desk.slots.give_back(key)
@@ -155,9 +186,8 @@ class FanOut:
         for row in rows:
             if claims.pop((row["event_seq"], row["endpoint_id"]), None) is not None:
                 self._desk.slots.give_back((row["event_seq"], row["endpoint_id"]))
-                self._desk.due.note(
-                    row["endpoint_id"], 0.0
-                )  # it was there before, and may be due, as tests are
+                # It was there before and may be due, as tests are; or it waits for an earlier one of its key.
+                self._desk.due.note(row["endpoint_id"], 0.0)
         missed = {row["event_seq"] for row in rows if row["endpoint_id"] is None}
         self._pages.saw(events=len(planned.shares), deliveries=len(planned.deliveries))
         self._desk.dispatcher.dispatch(claims.values())
@@ -171,13 +201,13 @@ class FanOut:
             # Somebody held them locked, or another relay took them: the cursor is past them, so look at all again.
             self._look_at_all = time.monotonic() + LOCKED_PAUSE
 
-    async def _set_aside(self, share: Share, error: Exception) -> None:
+    async def _set_aside(self, share: Share, sight: Sight, error: Exception) -> None:
         """End the one event that cannot be fanned out, where people see it."""
         detail = f"{type(error).__name__}: {error}"[:500]
         log.error("event.unprocessable", event_id=str(share.row["event_id"]), detail=detail)
         aside = Share(row=share.row, ended="unprocessable", detail=detail)
         try:
-            await self._commit(Plan(shares=[aside]))
+            await self._commit(Plan(shares=[aside]), sight)
         except DATA_ERRORS as again:
             raise DatabaseAway(f"{type(again).__name__}: {again}") from again
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import asyncpg
@@ -13,6 +13,7 @@ from relay.endpoints.endpoint import Endpoint
 from relay.endpoints.filters import NotJudged, contains, parse
 from relay.endpoints.registry import Registry
 from relay.model import Claim
+from relay.pipeline.order import Ordering
 from relay.pipeline.rows import event_of
 from relay.pipeline.slots import Key, Slots
 from relay.store.arrays import flags, names, numbers
@@ -55,9 +56,10 @@ class Plan:
     claims: dict[Key, Claim] = field(default_factory=dict)
     deliveries: list[tuple[int, UUID, int, bool, float | None]] = field(default_factory=list)
     held: list[tuple[asyncpg.Record, Endpoint]] = field(default_factory=list)
+    ordering: Ordering = field(default_factory=Ordering)
 
     def arguments(self, *, instance: int, lease: float) -> tuple[Any, ...]:
-        """Return the arguments of the statement `fan_out`."""
+        """Return the arguments of the statement `fan_out`, but for what the look saw."""
         shares, born = self.shares, self.deliveries
         ended = [share for share in shares if share.ended is not None]
         return (
@@ -75,6 +77,7 @@ class Plan:
             [share.row["seq"] for share in ended],
             [share.ended for share in ended],
             [share.detail for share in ended],
+            *self.ordering.arguments(len(born)),
         )
 
 
@@ -150,11 +153,14 @@ def _add(share: Share, result: Plan, registry: Registry, slots: Slots, now: floa
     event = event_of(row, seq) if row["complete"] and not_before is None else None
     for endpoint_id in share.endpoint_ids:
         endpoint = registry.get(endpoint_id)
+        key = row["ordering_hash"] if endpoint is not None and endpoint.ordered else None
+        follows = key is not None and result.ordering.add(len(result.deliveries), endpoint_id, key)
         if endpoint is not None and endpoint.hold is not None:
             result.held.append((row, endpoint))
             leased = False
         else:
-            leased = event is not None and endpoint is not None and slots.take_for(endpoint, seq, size)
+            is_free = event is not None and endpoint is not None and not follows
+            leased = is_free and slots.take_for(cast("Endpoint", endpoint), seq, size)
         if leased:
-            result.claims[seq, endpoint_id] = Claim(seq, endpoint_id, event, 1, size)
+            result.claims[seq, endpoint_id] = Claim(seq, endpoint_id, event, 1, size, ordering_hash=key)
         result.deliveries.append((seq, endpoint_id, size, leased, not_before))

@@ -13,6 +13,7 @@ from relay.model import Dead, Failure, Released, Result, Retrying
 from relay.observe.logs import get_logger
 from relay.observe.tally import Tally
 from relay.pipeline.batch import columns
+from relay.pipeline.order import OrderKeeper, ended_keys
 from relay.pipeline.outcome_log import OutcomeLog
 from relay.pipeline.slots import Key, Slots
 from relay.pipeline.verdict import DELIVERED
@@ -39,6 +40,7 @@ class Recorder:
         standings: Told of each batch that is recorded.
         outcome_log: Tells people of each.
         notices: Get what the operator's endpoints are to hear.
+        order: Lets the next delivery of a key go.
         note_due: Called with endpoint and delay when a delivery waits for its time.
         tally: Counts what is committed.
         backoff: Pauses between tries while the database is away.
@@ -56,6 +58,7 @@ class Recorder:
         standings: Standings,
         outcome_log: OutcomeLog,
         notices: Notices,
+        order: OrderKeeper,
         note_due: Callable[[UUID, float], None],
         tally: Tally,
         backoff: Backoff,
@@ -66,6 +69,7 @@ class Recorder:
         self._standings = standings
         self._outcome_log = outcome_log
         self._notices = notices
+        self._order = order
         self._note_due = note_due
         self._tally = tally
         self._backoff = backoff
@@ -122,7 +126,7 @@ class Recorder:
         if not batch:
             return []
         try:
-            rows = await self._session.fetch("record", *columns(batch, self._instance))
+            rows = await self._record(batch)
         except DATA_ERRORS as error:
             if len(batch) > 1:
                 middle = len(batch) // 2
@@ -139,6 +143,16 @@ class Recorder:
         self._queue.extend(postponed)
         await asyncio.sleep(LOCKED_PAUSE if len(postponed) == len(batch) else 0)
         return []
+
+    async def _record(self, batch: list[Result]) -> list[asyncpg.Record]:
+        """Write the outcomes, and let those go that waited for them; what is recorded again lets go again."""
+        endpoint_ids, keys = ended_keys(batch)
+        if not keys:
+            return await self._session.fetch("record", *columns(batch, self._instance))
+        async with self._order.lock:
+            rows = await self._session.fetch("record", *columns(batch, self._instance))
+            await self._order.release(self._session, endpoint_ids, keys)
+        return rows
 
     def _settle(self, results: Sequence[Result], stale: Mapping[Key, str]) -> None:
         """The outcomes are committed: tell people, tell the scheduler, and give the slots back."""

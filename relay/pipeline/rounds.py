@@ -100,7 +100,7 @@ class FanOutRound:
         page = await self._fanout.look()
         if page.rows:
             await self.written()
-            self._writing = asyncio.create_task(self._fanout.write(page.rows), name="fan-out of a page")
+            self._writing = asyncio.create_task(self._fanout.write(page), name="fan-out of a page")
             self._writing.add_done_callback(self._wake_after)
             await asyncio.sleep(0)  # it takes its slots before the next look asks how many there are
         self.first_look.set()

@@ -45,4 +45,5 @@ def claim_of(row: asyncpg.Record) -> Claim:
         lost=row["taken"],
         is_cancelled=row["cancelled"],
         delivered_before=row["delivered_before"],
+        ordering_hash=row["ordering_hash"],
     )

@@ -60,6 +60,7 @@ select
   d.trigger_type,
   d.delivered_before,
   d.size,
+  d.ordering_hash,
   extract(epoch from clock_timestamp())::double precision as database_time,
   o.id as event_id,
   o.event_type,
@@ -91,7 +92,7 @@ left join lateral (
 ) as c on true
 union all
 select
-  room.endpoint_id, null, null, null, null, null, null, null, null, null,
+  room.endpoint_id, null, null, null, null, null, null, null, null, null, null,
   extract(epoch from clock_timestamp())::double precision,
   null, null, null, null, null, null, null, null, null, null, null, null,
   seen.found,

@@ -1,7 +1,8 @@
 -- Send deliveries again, at once and with a new retry window, and say for each what became of the wish.
 --
--- Takes at most 1000. A delivery that is in flight, or that somebody else holds locked, is left alone. One that was
--- delivered gets a row of its own that ends with its one attempt; its claims go on from the log's, whose key they are.
+-- Takes at most 1000. A delivery that is in flight, that waits for an earlier one of its ordering key, or that somebody
+-- else holds locked, is left alone. One that was delivered gets a row of its own that ends with its one attempt; its
+-- claims go on from the log's, whose key they are.
 -- Relies on the trigger of relay.endpoint, by which the relay looks at the endpoints at once. Their rows are locked
 -- first and in order: whoever changes an endpoint locks its row and then the registry, and so nobody waits in a circle.
 --
@@ -34,7 +35,11 @@ sendable as materialized (
     and not a.is_removed
 ),
 present as materialized (
-  select event_seq, endpoint_id, d.state = 'cancelled' as is_cancelled
+  select
+    event_seq,
+    endpoint_id,
+    d.state = 'cancelled' as is_cancelled,
+    d.state = 'held' and d.reason = 'order' as is_held
   from asked
   join relay.delivery d using (event_seq, endpoint_id)
 ),
@@ -44,6 +49,7 @@ free as materialized (
   join relay.delivery d using (event_seq, endpoint_id)
   where (d.claimed_by is null or d.next_attempt_at <= now())
     and d.state <> 'cancelled'
+    and not (d.state = 'held' and d.reason is not distinct from 'order')
   for update of d skip locked
 ),
 renewed as (
@@ -126,6 +132,7 @@ select
     when a.is_removed then 'endpoint_removed'
     when a.is_cancelled or p.is_cancelled then 'cancelled'
     when a.is_expired then 'expired'
+    when p.is_held then 'held'
     when p.event_seq is not null or $3 then 'in_flight'
     else 'delivered'
   end as result

@@ -19,13 +19,14 @@
 -- $15 actor: who does it
 -- $16 filter: JSON text; null for every event
 -- $17 rate_limit: requests a second; null for no limit
+-- $18 ordered: whether it gets the events of one ordering key one at a time
 with added as (
   insert into relay.endpoint (
     id, url, description, tenant, event_types, headers, signature, timeout, max_in_flight, retry_schedule,
-    store_response_body, metadata, filter, rate_limit)
+    store_response_body, metadata, filter, rate_limit, ordered)
   values (
     $1::uuid, $2, $3, $4, $5::text[], $6::json, $7, $8::interval, $9::integer, $10::interval[], $11::boolean,
-    $12::json, $16::json, $17::double precision)
+    $12::json, $16::json, $17::double precision, $18::boolean)
   returning *
 ),
 kept as (
@@ -48,6 +49,7 @@ select
   headers::text as headers,
   signature,
   timeout,
+  ordered,
   rate_limit,
   max_in_flight,
   retry_schedule,

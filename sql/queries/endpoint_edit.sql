@@ -15,6 +15,7 @@
 -- $13 actor: who does it
 -- $14 filter: JSON text; null for every event
 -- $15 rate_limit: requests a second; null for no limit
+-- $16 ordered: whether it gets the events of one ordering key one at a time
 with edited as (
   update relay.endpoint
   set
@@ -30,7 +31,8 @@ with edited as (
       case when 'store_response_body' = any($2) then $11::boolean else store_response_body end,
     metadata = case when 'metadata' = any($2) then $12::json else metadata end,
     filter = case when 'filter' = any($2) then $14::json else filter end,
-    rate_limit = case when 'rate_limit' = any($2) then $15::double precision else rate_limit end
+    rate_limit = case when 'rate_limit' = any($2) then $15::double precision else rate_limit end,
+    ordered = case when 'ordered' = any($2) then $16::boolean else ordered end
   where id = $1::uuid
     and removed_at is null
   returning *
@@ -56,6 +58,7 @@ select
   headers::text as headers,
   signature,
   timeout,
+  ordered,
   rate_limit,
   max_in_flight,
   retry_schedule,

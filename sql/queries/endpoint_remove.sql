@@ -31,6 +31,7 @@ select
   headers::text as headers,
   signature,
   timeout,
+  ordered,
   rate_limit,
   max_in_flight,
   retry_schedule,

@@ -10,7 +10,7 @@ with found as materialized (
   from relay.delivery
   where event_seq > $2::bigint
     and endpoint_id = $1::uuid
-    and state in ('retrying', 'held')
+    and (state = 'retrying' or (state = 'held' and reason is distinct from 'order'))
     and (claimed_by is null or next_attempt_at <= now())
   order by event_seq
   limit 1000

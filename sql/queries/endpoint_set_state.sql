@@ -48,6 +48,7 @@ select
   headers::text as headers,
   signature,
   timeout,
+  ordered,
   rate_limit,
   max_in_flight,
   retry_schedule,

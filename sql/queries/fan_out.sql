@@ -5,6 +5,9 @@
 -- nothing: the deliveries that were to be leased to us and are not, and with a null endpoint_id the events whose fresh
 -- row was gone or locked.
 --
+-- A delivery with an ordering hash is held while an earlier one of its key has not ended, or while an earlier event of it
+-- is fresh that the same look saw. Relies on no such one being recorded meanwhile: the caller sees to that.
+--
 -- Arrays come as text, which costs the driver an eighth.
 --
 -- $1 xids: fresh rows, with $2 their key
@@ -21,6 +24,10 @@
 -- $12 ended_seqs: events that end here
 -- $13 ended_reasons: why
 -- $14 ended_details: what to tell about it
+-- $15 ordering_hashes: of the deliveries, null where no order is asked for; empty if there are none
+-- $16 follows: whether an earlier one of the key is among these deliveries; empty likewise
+-- $17 look_number: of the look that brought the events; null without such deliveries
+-- $18 snapshot: what that look saw
 with given as (
   select xid::text::xid8 as xid, seq, finished, after_endpoint
   from unnest($1::text::bigint[], $2::text::bigint[], $3::text::boolean[], $4::text::uuid[]) as g(xid, seq, finished, after_endpoint)
@@ -54,31 +61,61 @@ ended as (
   on conflict do nothing
 ),
 given_delivery as materialized (
-  select seq, endpoint_id, size, leased, not_before
+  select seq, endpoint_id, size, leased, not_before, ordering_hash, follows
   from unnest(
-    $5::text::bigint[], $6::text::uuid[], $7::text::integer[], $8::text::boolean[], $9::text::double precision[])
-    as d(seq, endpoint_id, size, leased, not_before)
+    $5::text::bigint[], $6::text::uuid[], $7::text::integer[], $8::text::boolean[], $9::text::double precision[],
+    $15::text::bigint[], $16::text::boolean[])
+    as d(seq, endpoint_id, size, leased, not_before, ordering_hash, follows)
+),
+waiting as materialized (
+  select d.seq, d.endpoint_id
+  from given_delivery d
+  where d.ordering_hash is not null
+    and (
+      d.follows
+      or exists (
+        select from relay.delivery h
+        where h.endpoint_id = d.endpoint_id
+          and h.ordering_hash = d.ordering_hash
+          and h.state in ('pending', 'retrying', 'held')
+          and (h.look_number, h.event_seq) < ($17::bigint, d.seq)
+      )
+      or exists (
+        select from relay.fresh f
+        where f.ordering_hash = d.ordering_hash
+          and f.seq < d.seq
+          and pg_visible_in_snapshot(f.xid, $18::text::pg_snapshot)
+          and not exists (select from given g where g.seq = f.seq)
+      )
+    )
 ),
 born as (
-  insert into relay.delivery (event_seq, endpoint_id, size, next_attempt_at, claimed_by, claim)
+  insert into relay.delivery (
+    event_seq, endpoint_id, size, next_attempt_at, claimed_by, claim, state, reason, ordering_hash, look_number)
   select
     d.seq,
     d.endpoint_id,
     d.size,
     case
+      when w.seq is not null then null
       when d.leased then now() + $11::double precision * interval '1 second'
       else coalesce(to_timestamp(d.not_before), now())
     end,
-    case when d.leased then $10::bigint end,
-    case when d.leased then 1 else 0 end
+    case when d.leased and w.seq is null then $10::bigint end,
+    case when d.leased and w.seq is null then 1 else 0 end,
+    case when w.seq is null then 'pending' else 'held' end,
+    case when w.seq is not null then 'order' end,
+    d.ordering_hash,
+    case when d.ordering_hash is not null then $17::bigint end
   from given_delivery d
   join held h on h.seq = d.seq
+  left join waiting w on w.seq = d.seq and w.endpoint_id = d.endpoint_id
   on conflict do nothing
-  returning event_seq, endpoint_id
+  returning event_seq, endpoint_id, state
 )
 select d.seq as event_seq, d.endpoint_id
 from given_delivery d
-left join born b on b.event_seq = d.seq and b.endpoint_id = d.endpoint_id
+left join born b on b.event_seq = d.seq and b.endpoint_id = d.endpoint_id and b.state = 'pending'
 where d.leased
   and b.event_seq is null
 union all

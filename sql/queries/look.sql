@@ -26,13 +26,14 @@ found as materialized (
     f.seq,
     f.size,
     f.after_endpoint,
+    f.ordering_hash,
     sum(f.size) over (order by f.xid, f.seq rows unbounded preceding) as running
   from s
   cross join lateral (
-    (select b.xid, b.seq, b.size, b.after_endpoint
+    (select b.xid, b.seq, b.size, b.after_endpoint, b.ordering_hash
      from unnest($1::text[], $2::bigint[]) as open(xid, after)
      cross join lateral (
-       select xid, seq, size, after_endpoint
+       select xid, seq, size, after_endpoint, ordering_hash
        from relay.fresh
        where xid = open.xid::xid8
          and seq > open.after
@@ -41,7 +42,7 @@ found as materialized (
        limit $6
      ) as b)
     union all
-    (select xid, seq, size, after_endpoint
+    (select xid, seq, size, after_endpoint, ordering_hash
      from relay.fresh
      where (xid, seq) > ($3::text::xid8, $4::bigint)
        and pg_visible_in_snapshot(xid, s.snapshot)
@@ -65,6 +66,7 @@ select
   p.seq,
   p.size,
   p.after_endpoint,
+  p.ordering_hash,
   o.id as event_id,
   o.event_type,
   o.tenant,

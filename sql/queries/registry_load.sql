@@ -10,6 +10,7 @@ select
   e.headers::text as headers,
   e.signature,
   extract(epoch from e.timeout)::double precision as timeout,
+  e.ordered,
   e.rate_limit,
   e.max_in_flight,
   (select array_agg(extract(epoch from step)::double precision order by n)

@@ -18,6 +18,7 @@ FIELDS = [
     *("id", "url", "description", "tenant", "event_types", "filter", "headers", "signature"),
     *(
         "timeout",
+        "ordered",
         "rate_limit",
         "max_in_flight",
         "retry_schedule",

@@ -5,11 +5,13 @@ from typing import Any, cast
 
 import pytest
 
-from relay.pipeline.fanout import FanOut, Page
+from relay.pipeline.fanout import FanOut, Page, Sight
 from relay.pipeline.listener import Rest
 from relay.pipeline.rounds import FanOutRound
 from relay.pipeline.slots import Slots
 from relay.store.session import DatabaseAway
+
+SIGHT = Sight("10:10:")
 
 
 class Pages:
@@ -27,10 +29,10 @@ class Pages:
 
     async def look(self) -> Page:
         self.looks += 1
-        return self.pages.pop(0) if self.pages else Page([], has_more=False)
+        return self.pages.pop(0) if self.pages else Page([], has_more=False, sight=SIGHT)
 
-    async def write(self, rows: list[Any]) -> None:
-        assert rows
+    async def write(self, page: Page) -> None:
+        assert page.rows
         self.writes.append(asyncio.get_running_loop().create_future())
         await self.writes[-1]
 
@@ -74,8 +76,8 @@ def make(*pages: Page) -> tuple[FanOutRound, Pages]:
     return made, fanout
 
 
-ONE = Page(cast("Any", ["event"]), has_more=False)
-CUT = Page(cast("Any", ["event"]), has_more=True)
+ONE = Page(cast("Any", ["event"]), has_more=False, sight=SIGHT)
+CUT = Page(cast("Any", ["event"]), has_more=True, sight=SIGHT)
 
 
 async def test_the_next_page_is_looked_for_while_one_is_written() -> None:

@@ -29,6 +29,7 @@ def endpoint(*stored: tuple[bytes, str | None, float | None]) -> Endpoint:
         "event_types": ["*"],
         "filter": None,
         "rate_limit": None,
+        "ordered": False,
         "headers": "{}",
         "signature": "both",
         "timeout": None,

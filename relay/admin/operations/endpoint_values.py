@@ -66,6 +66,7 @@ class NewEndpoint:
     headers: Mapping[str, str] = field(default_factory=dict)
     signature: str = "both"
     timeout: timedelta | None = None
+    ordered: bool = False
     rate_limit: float | None = None
     max_in_flight: int | None = None
     retry_schedule: tuple[timedelta, ...] | None = None
@@ -84,6 +85,7 @@ class EndpointChanges:
     headers: Change[Mapping[str, str]] = UNCHANGED
     signature: Change[str] = UNCHANGED
     timeout: Change[timedelta | None] = UNCHANGED
+    ordered: Change[bool] = UNCHANGED
     rate_limit: Change[float | None] = UNCHANGED
     max_in_flight: Change[int | None] = UNCHANGED
     retry_schedule: Change[tuple[timedelta, ...] | None] = UNCHANGED
@@ -108,6 +110,7 @@ class EndpointDetails:
     headers: Mapping[str, str]
     signature: str
     timeout: timedelta | None
+    ordered: bool
     rate_limit: float | None
     max_in_flight: int | None
     retry_schedule: tuple[timedelta, ...] | None
@@ -260,6 +263,7 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "headers": headers_text,
     "signature": _signature,
     "timeout": _timeout,
+    "ordered": bool,
     "rate_limit": _rate_limit,
     "max_in_flight": _max_in_flight,
     "retry_schedule": _retry_schedule,

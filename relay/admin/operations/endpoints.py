@@ -101,6 +101,7 @@ async def add(
             actor,
             columns["filter"],
             columns["rate_limit"],
+            columns["ordered"],
         )
     return AddedEndpoint(endpoint=endpoint_of(rows[0]), secret=chosen)
 
@@ -152,6 +153,7 @@ async def edit(
             actor,
             columns.get("filter"),
             columns.get("rate_limit"),
+            columns.get("ordered"),
         )
     return endpoint_of(row or await _present(session, endpoint_id))
 

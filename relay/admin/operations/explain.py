@@ -24,6 +24,11 @@ _HELD = {
         "waits because Relay disabled its endpoint; `relay endpoint show {endpoint}` says why, "
         "`relay endpoint resume {endpoint}` goes on"
     ),
+    "order": (
+        "waits for an earlier event of its ordering key to be delivered or given up; "
+        "`relay delivery list --state retrying --endpoint {endpoint}` shows what is ahead, "
+        "and `relay delivery discard` gives it up"
+    ),
     "sending_paused": "waits because sending is paused; `relay resume` goes on, with --tenant if it was",
     "secret_missing": "waits because its endpoint has no secret to sign with",
     "secret_unreadable": "waits because its endpoint's secret cannot be opened; check security.master_key",

@@ -4,11 +4,14 @@ import asyncio
 import itertools
 import time
 from bisect import bisect_left
+from collections.abc import Callable
 
 import pytest
 
 from relay.endpoints.rates import BURST
 from tests.support.world import World
+
+pytestmark = pytest.mark.fault
 
 RATE = 50
 LATENESS = 3
@@ -40,7 +43,7 @@ async def commit_steadily(world: World, *, rate: int, seconds: float) -> int:
     ],
 )
 async def test_no_second_has_more_than_limit_and_burst_and_others_are_unaffected(
-    world: World, rate: int, seconds: float
+    world: World, rate: int, seconds: float, figures: Callable[[str], None]
 ) -> None:
     receiver, application = world.receiver, world.application
     limited = await application.add_endpoint(receiver.url("/limited"), rate_limit=float(RATE))
@@ -54,6 +57,9 @@ async def test_no_second_has_more_than_limit_and_burst_and_others_are_unaffected
     await daemon.terminate()
 
     moments = [each.at for each in receiver.received if each.path == "/limited"]
+    figures(
+        f"{count} events, {len(moments)} to the limited endpoint, at most {most_in_a_second(moments)} in a second"
+    )
     assert most_in_a_second(moments) <= RATE * (1 + BURST) + LATENESS
     lasted = moments[-1] - moments[0]
     assert len(moments) >= 0.9 * RATE * lasted, "the rate is used up while there is work"

@@ -1,0 +1,43 @@
+-- Let the next delivery of each of these keys go, where the earlier ones have ended. Returns the endpoints that have
+-- due work by that.
+--
+-- An earlier event that is still fresh is waited for: it is fanned out soon, and the sweep comes by.
+--
+-- $1 endpoint_ids: ordered endpoints
+-- $2 ordering_hashes: a key of each
+with ended as (
+  select distinct endpoint_id, ordering_hash
+  from unnest($1::uuid[], $2::bigint[]) as e(endpoint_id, ordering_hash)
+),
+head as materialized (
+  select h.event_seq, h.endpoint_id
+  from ended e
+  cross join lateral (
+    select event_seq, endpoint_id, ordering_hash, state
+    from relay.delivery
+    where endpoint_id = e.endpoint_id
+      and ordering_hash = e.ordering_hash
+      and state in ('pending', 'retrying', 'held')
+    order by look_number, event_seq
+    limit 1
+  ) as h
+  where h.state = 'held'
+    and not exists (
+      select from relay.fresh f where f.ordering_hash = h.ordering_hash and f.seq < h.event_seq
+    )
+),
+released as (
+  update relay.delivery d
+  set
+    state = case when d.attempt = 0 then 'pending' else 'retrying' end,
+    reason = null,
+    next_attempt_at = greatest(now(), (select o.deliver_at from relay.outbox o where o.seq = d.event_seq))
+  from head h
+  where d.event_seq = h.event_seq
+    and d.endpoint_id = h.endpoint_id
+    and d.state = 'held'
+  returning d.endpoint_id, d.next_attempt_at
+)
+select endpoint_id, extract(epoch from min(next_attempt_at) - now())::double precision as due_in
+from released
+group by endpoint_id
