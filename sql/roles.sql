@@ -98,7 +98,13 @@ grant select, insert, update, delete on
 to relay_daemon;
 grant select on relay.registry, relay.subscription, relay.schema_migration to relay_daemon;
 grant usage, select, update on sequence relay.armed_until to relay_daemon;
-grant usage on sequence relay.look_number to relay_daemon;
+do $$
+begin
+  if to_regclass('relay.look_number') is not null then  -- the schema may be older than this file
+    grant usage on sequence relay.look_number to relay_daemon;
+  end if;
+end
+$$;
 grant execute on function relay.make_partitions(integer) to relay_daemon;
 
 -- Reader: the views, which see the tables with their owner's rights.

@@ -51,11 +51,22 @@ begin
 end
 $$;
 
--- Whoever owns the outbox owns what is new, also when a superuser migrates.
+-- Whoever owns the outbox owns what is new, also when a superuser migrates; and a relay that may raise the flag may count
+-- its looks, also before roles.sql is run again.
 do $$
+declare
+  command text;
 begin
   execute format(
-    'alter sequence relay.look_number owner to %I',
-    (select relowner::regrole::text from pg_class where oid = 'relay.outbox'::regclass));
+    'alter sequence relay.look_number owner to %s',
+    (select relowner::regrole from pg_class where oid = 'relay.outbox'::regclass));
+  for command in
+    select format('grant usage on sequence relay.look_number to %s', a.grantee::regrole)
+    from pg_class c
+    cross join lateral aclexplode(c.relacl) a
+    where c.oid = 'relay.armed_until'::regclass and a.privilege_type = 'USAGE' and a.grantee <> 0
+  loop
+    execute command;
+  end loop;
 end
 $$;

@@ -227,6 +227,7 @@ async def test_the_upgrade_to_cheaper_inserts_keeps_events_limit_rules_and_right
             "select f.size from relay.fresh f join relay.outbox using (seq) order by seq"
         )
         assert [row["size"] for row in sizes] == [7, 8, 30_001]
+        assert await application.fetchval("select nextval('relay.look_number')") == 1
 
 
 def test_the_shipped_migrations_are_numbered_without_gaps() -> None:
