@@ -82,10 +82,12 @@ class FailingEndpoints:
                 self._fail(endpoint_id, now, failures, first_failures)
 
     def forget(self, endpoint_ids: Iterable[UUID]) -> None:
-        """Forget what endpoints did that somebody changed."""
+        """Forget what endpoints did that were stopped, resumed or removed, or that are somewhere else now."""
         for endpoint_id in endpoint_ids:
             self._streaks.pop(endpoint_id, None)
-            self._noted.discard(endpoint_id)
+            if endpoint_id in self._noted:
+                self._noted.discard(endpoint_id)
+                self.changed.add(endpoint_id)
 
     def restore(self, written: Mapping[UUID, WrittenStreak]) -> None:
         """Go on with what is written down, and forget all else."""

@@ -247,8 +247,6 @@ class Standings:
 
         What they asked for before is over as well.
         """
-        endpoint_ids = tuple(endpoint_ids)
-        self.failing.forget(endpoint_ids)
         for endpoint_id in endpoint_ids:
             standing = self._standings.get(endpoint_id)
             if standing is None:
@@ -266,6 +264,7 @@ class Standings:
     def forget(self, endpoint_ids: Iterable[UUID]) -> None:
         """Forget what endpoints have shown that are gone or somewhere else now; the slots they have stay counted."""
         for endpoint_id in endpoint_ids:
+            self.failing.forget((endpoint_id,))
             self.reset((endpoint_id,))
             standing = self._standings.pop(endpoint_id, None)
             if standing is not None and standing.in_hand:

@@ -140,6 +140,10 @@ class Registry:
         self._standings.forget(
             each for each in changed & before.keys() if each not in now or now[each].url != before[each].url
         )
+        # Who was stopped, or goes on, begins anew; any other change, such as a retry's, says nothing of its failures.
+        self._standings.failing.forget(
+            each for each in changed & before.keys() & now.keys() if now[each].hold != before[each].hold
+        )
         if changes.is_whole:
             self._standings.restore(changes.open_for, changes.throttled_for, changes.failing)
         else:

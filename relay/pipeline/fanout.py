@@ -151,14 +151,14 @@ class FanOut:
     async def _write(self, shares: list[Share], sight: Sight) -> None:
         """Write these shares; a data error is narrowed down by halves to the one event, which ends visibly."""
         try:
-            async with self._desk.leasing:
-                planned = plan(shares, self._desk.registry, self._desk.slots, now=self._desk.clock.now())
-                if planned.ordering:
-                    async with self._desk.order.lock:
-                        await self._find_number(sight)
-                        await self._commit(planned, sight)
-                else:
-                    await self._commit(planned, sight)
+            if self._desk.registry.has_ordered and any(
+                share.row["ordering_hash"] is not None for share in shares
+            ):
+                async with self._desk.order.lock:
+                    await self._find_number(sight)
+                    await self._plan_and_commit(shares, sight)
+            else:
+                await self._plan_and_commit(shares, sight)
         except (*DATA_ERRORS, ValueError, TypeError) as error:
             if len(shares) > 1:
                 middle = len(shares) // 2
@@ -166,6 +166,12 @@ class FanOut:
                 await self._write(shares[middle:], sight)
             else:
                 await self._set_aside(shares[0], sight, error)
+
+    async def _plan_and_commit(self, shares: list[Share], sight: Sight) -> None:
+        async with self._desk.leasing:
+            now, keeps_order = self._desk.clock.now(), sight.number is not None
+            planned = plan(shares, self._desk.registry, self._desk.slots, now=now, keeps_order=keeps_order)
+            await self._commit(planned, sight)
 
     async def _find_number(self, sight: Sight) -> None:
         if sight.number is None:

@@ -53,6 +53,7 @@ class Plan:
     """
 
     shares: list[Share]
+    keeps_order: bool = False
     claims: dict[Key, Claim] = field(default_factory=dict)
     deliveries: list[tuple[int, UUID, int, bool, float | None]] = field(default_factory=list)
     held: list[tuple[asyncpg.Record, Endpoint]] = field(default_factory=list)
@@ -96,7 +97,8 @@ def share_of(row: asyncpg.Record, registry: Registry, *, after: UUID | None, mos
         return Share(row=row, ended="cancelled")
     wanted = registry.match(tenant=row["tenant"], event_type=row["event_type"], only=row["endpoint_id"])
     unjudged = _NOTHING
-    if registry.has_filters and row["endpoint_id"] is None:
+    # Without its payload it was read before anybody had a filter.
+    if registry.has_filters and row["endpoint_id"] is None and row["complete"]:
         wanted, unjudged = _passing(wanted, row["payload"], registry)
     if not wanted:
         return Share(row=row, ended="no_subscription")
@@ -132,9 +134,19 @@ _parsed = lru_cache(maxsize=1)(parse)
 """The last payload: that of the event at hand, for all who have a filter."""
 
 
-def plan(shares: list[Share], registry: Registry, slots: Slots, *, now: float) -> Plan:
-    """Decide for each delivery whether it is leased at once, and take the slots of those that are."""
-    result = Plan(shares=shares)
+def plan(
+    shares: list[Share], registry: Registry, slots: Slots, *, now: float, keeps_order: bool = False
+) -> Plan:
+    """Decide for each delivery whether it is leased at once, and take the slots of those that are.
+
+    Args:
+        shares: In the order of their events' seq, if order is kept.
+        registry: Knows the endpoints.
+        slots: Are taken.
+        now: Unix time by the database's clock.
+        keeps_order: The look has its number, so deliveries may have a place.
+    """
+    result = Plan(shares=shares, keeps_order=keeps_order)
     try:
         for share in shares:
             _add(share, result, registry, slots, now)
@@ -153,7 +165,9 @@ def _add(share: Share, result: Plan, registry: Registry, slots: Slots, now: floa
     event = event_of(row, seq) if row["complete"] and not_before is None else None
     for endpoint_id in share.endpoint_ids:
         endpoint = registry.get(endpoint_id)
-        key = row["ordering_hash"] if endpoint is not None and endpoint.ordered else None
+        key = (
+            row["ordering_hash"] if result.keeps_order and endpoint is not None and endpoint.ordered else None
+        )
         follows = key is not None and result.ordering.add(len(result.deliveries), endpoint_id, key)
         if endpoint is not None and endpoint.hold is not None:
             result.held.append((row, endpoint))
