@@ -14,7 +14,7 @@ with lapsed as materialized (
     and next_attempt_at <= now()
 ),
 lost as materialized (
-  select d.event_seq, d.endpoint_id
+  select d.ctid as place
   from relay.delivery d
   where d.ctid = any(array(select place from lapsed where claimed_by <> $1::bigint))
     and d.claimed_by <> $1::bigint
@@ -25,8 +25,7 @@ ended as (
   update relay.delivery d
   set claimed_by = null
   from lost l
-  where d.event_seq = l.event_seq
-    and d.endpoint_id = l.endpoint_id
+  where d.ctid = l.place
 )
 select
   extract(epoch from now())::double precision as looked_at,

@@ -11,10 +11,10 @@ with gone as materialized (
   )
 ),
 found as materialized (
-  select d.event_seq, d.endpoint_id
+  select d.place
   from gone
   cross join lateral (
-    select event_seq, endpoint_id
+    select ctid as place
     from relay.delivery
     where endpoint_id = gone.id
       and next_attempt_at is not null
@@ -36,10 +36,14 @@ changed as (
     recorded = d.claim + 1,
     ended_at = now()
   from found f
-  where d.event_seq = f.event_seq
-    and d.endpoint_id = f.endpoint_id
+  where d.ctid = f.place
   returning d.event_seq, d.endpoint_id
 )
 select c.event_seq, c.endpoint_id, o.id as event_id, o.event_type
 from changed c
-left join relay.outbox o on o.seq = c.event_seq
+left join lateral (
+  select id, event_type
+  from relay.outbox
+  where seq = c.event_seq
+  limit 1
+) as o on true

@@ -8,6 +8,9 @@
 -- A delivery with an ordering hash is held while an earlier one of its key has not ended, or while an earlier event of it
 -- is fresh that the same look saw. Relies on no such one being recorded meanwhile: the caller sees to that.
 --
+-- Each row is found by its key and changed at its place, whatever the planner believes of the sizes: hence the limit of 1
+-- and the places. A plan made while the table was all but empty would else walk all of it for each event.
+--
 -- Arrays come as text, which costs the driver an eighth.
 --
 -- $1 xids: fresh rows, with $2 their key
@@ -33,31 +36,43 @@ with given as (
   from unnest($1::text::bigint[], $2::text::bigint[], $3::text::boolean[], $4::text::uuid[]) as g(xid, seq, finished, after_endpoint)
 ),
 held as materialized (
-  select f.xid, f.seq, g.finished, g.after_endpoint
+  select f.place, g.seq, g.finished, g.after_endpoint
   from given g
-  join relay.fresh f on f.xid = g.xid and f.seq = g.seq
-  for update of f skip locked
+  cross join lateral (
+    select ctid as place
+    from relay.fresh
+    where xid = g.xid
+      and seq = g.seq
+    limit 1
+    for update skip locked
+  ) as f
 ),
 gone as (
-  delete from relay.fresh f
-  using held h
-  where f.xid = h.xid
-    and f.seq = h.seq
-    and h.finished
+  delete from relay.fresh
+  where ctid = any(array(select place from held where finished))
+  returning seq
 ),
 kept as (
   update relay.fresh f
   set after_endpoint = h.after_endpoint
   from held h
-  where f.xid = h.xid
-    and f.seq = h.seq
+  where f.ctid = h.place
     and not h.finished
+  returning f.seq
+),
+-- Not those that somebody changed between the snapshot and the lock: they are missed, and found again.
+taken as materialized (
+  select seq
+  from gone
+  union all
+  select seq
+  from kept
 ),
 ended as (
   insert into relay.unrouted (event_seq, reason, detail)
   select e.seq, e.reason, e.detail
   from unnest($12::bigint[], $13::text[], $14::text[]) as e(seq, reason, detail)
-  join held h on h.seq = e.seq
+  join taken t on t.seq = e.seq
   on conflict do nothing
 ),
 given_delivery as materialized (
@@ -108,7 +123,7 @@ born as (
     d.ordering_hash,
     case when d.ordering_hash is not null then $17::bigint end
   from given_delivery d
-  join held h on h.seq = d.seq
+  join taken t on t.seq = d.seq
   left join waiting w on w.seq = d.seq and w.endpoint_id = d.endpoint_id
   on conflict do nothing
   returning event_seq, endpoint_id, state
@@ -121,5 +136,5 @@ where d.leased
 union all
 select g.seq, null
 from given g
-left join held h on h.xid = g.xid and h.seq = g.seq
-where h.seq is null
+left join taken t on t.seq = g.seq
+where t.seq is null

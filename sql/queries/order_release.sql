@@ -3,6 +3,8 @@
 --
 -- An earlier event that is still fresh is waited for: it is fanned out soon, and the sweep comes by.
 --
+-- By key, whatever the planner believes of the sizes: hence the limits of 1.
+--
 -- $1 endpoint_ids: ordered endpoints
 -- $2 ordering_hashes: a key of each
 with ended as (
@@ -10,10 +12,10 @@ with ended as (
   from unnest($1::uuid[], $2::bigint[]) as e(endpoint_id, ordering_hash)
 ),
 head as materialized (
-  select h.event_seq, h.endpoint_id
+  select h.place
   from ended e
   cross join lateral (
-    select event_seq, endpoint_id, ordering_hash, state
+    select ctid as place, event_seq, endpoint_id, ordering_hash, state
     from relay.delivery
     where endpoint_id = e.endpoint_id
       and ordering_hash = e.ordering_hash
@@ -21,20 +23,24 @@ head as materialized (
     order by look_number, event_seq
     limit 1
   ) as h
+  left join lateral (
+    select seq
+    from relay.fresh
+    where ordering_hash = h.ordering_hash
+      and seq < h.event_seq
+    limit 1
+  ) as f on true
   where h.state = 'held'
-    and not exists (
-      select from relay.fresh f where f.ordering_hash = h.ordering_hash and f.seq < h.event_seq
-    )
+    and f.seq is null
 ),
 released as (
   update relay.delivery d
   set
     state = case when d.attempt = 0 then 'pending' else 'retrying' end,
     reason = null,
-    next_attempt_at = greatest(now(), (select o.deliver_at from relay.outbox o where o.seq = d.event_seq))
+    next_attempt_at = greatest(now(), (select deliver_at from relay.outbox where seq = d.event_seq))
   from head h
-  where d.event_seq = h.event_seq
-    and d.endpoint_id = h.endpoint_id
+  where d.ctid = h.place
     and d.state = 'held'
   returning d.endpoint_id, d.next_attempt_at
 )

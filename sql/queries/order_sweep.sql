@@ -3,17 +3,17 @@
 --
 -- A loose index scan: one probe of the index a key, however many deliveries each has.
 with recursive walk as (
-  (select event_seq, endpoint_id, ordering_hash, state
+  (select ctid as place, event_seq, endpoint_id, ordering_hash, state
    from relay.delivery
    where ordering_hash is not null
      and state in ('pending', 'retrying', 'held')
    order by endpoint_id, ordering_hash, look_number, event_seq
    limit 1)
   union all
-  select n.event_seq, n.endpoint_id, n.ordering_hash, n.state
+  select n.place, n.event_seq, n.endpoint_id, n.ordering_hash, n.state
   from walk w
   cross join lateral (
-    select event_seq, endpoint_id, ordering_hash, state
+    select ctid as place, event_seq, endpoint_id, ordering_hash, state
     from relay.delivery
     where ordering_hash is not null
       and state in ('pending', 'retrying', 'held')
@@ -23,22 +23,26 @@ with recursive walk as (
   ) as n
 ),
 head as materialized (
-  select event_seq, endpoint_id
+  select w.place
   from walk w
-  where state = 'held'
-    and not exists (
-      select from relay.fresh f where f.ordering_hash = w.ordering_hash and f.seq < w.event_seq
-    )
+  left join lateral (
+    select seq
+    from relay.fresh
+    where ordering_hash = w.ordering_hash
+      and seq < w.event_seq
+    limit 1
+  ) as f on true
+  where w.state = 'held'
+    and f.seq is null
 ),
 released as (
   update relay.delivery d
   set
     state = case when d.attempt = 0 then 'pending' else 'retrying' end,
     reason = null,
-    next_attempt_at = greatest(now(), (select o.deliver_at from relay.outbox o where o.seq = d.event_seq))
+    next_attempt_at = greatest(now(), (select deliver_at from relay.outbox where seq = d.event_seq))
   from head h
-  where d.event_seq = h.event_seq
-    and d.endpoint_id = h.endpoint_id
+  where d.ctid = h.place
     and d.state = 'held'
   returning d.endpoint_id, d.next_attempt_at
 )

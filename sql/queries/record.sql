@@ -3,8 +3,11 @@
 -- A released delivery keeps the gap between claim and recorded that it came with: it was not sent, so it proved nothing.
 -- Fence: an outcome changes its delivery only while `claim` is still the one it was claimed with and it is ours. The
 -- attempt is logged whether or not the fence holds (`stale` says that it changed nothing), under a key of its own, so
--- recording again is harmless. A delivery that somebody else holds locked is not waited for: it is returned, and its
--- outcome comes with a later batch.
+-- recording again is harmless. A delivery that somebody else holds locked, or changed between the snapshot and the lock,
+-- is not waited for: it is returned, and its outcome comes with a later batch.
+--
+-- Each is found by its key and changed at its place, whatever the planner believes of the sizes: hence the limits of 1
+-- and the places. A plan made while the table was all but empty would else walk all of it for each outcome.
 --
 -- What has no free text comes as the text of an array, which costs the driver an eighth.
 --
@@ -51,36 +54,24 @@ with o as materialized (
   )
 ),
 locked as materialized (
-  select o.*
+  select o.*, d.place
   from o
-  join relay.delivery d using (event_seq, endpoint_id)
-  where d.claim = o.claim
-    and d.claimed_by = $4::bigint
-  for update of d skip locked
-),
--- Few or none: whether they are ours is asked only of those that could not be locked.
-missed as materialized (
-  select o.event_seq, o.endpoint_id, d.event_seq is not null as postponed
-  from o
-  left join locked l using (event_seq, endpoint_id)
-  left join lateral (
-    select event_seq
+  cross join lateral (
+    select ctid as place
     from relay.delivery
     where event_seq = o.event_seq
       and endpoint_id = o.endpoint_id
       and claim = o.claim
       and claimed_by = $4::bigint
-      and l.event_seq is null
     limit 1
-  ) as d on true
-  where l.event_seq is null
+    for update skip locked
+  ) as d
 ),
 deleted as (
-  delete from relay.delivery d
-  using locked l
-  where d.event_seq = l.event_seq
-    and d.endpoint_id = l.endpoint_id
-    and (l.outcome = 'delivered' or (l.delivered_before and l.outcome <> 'released'))
+  delete from relay.delivery
+  where ctid = any(
+    array(select place from locked where outcome = 'delivered' or (delivered_before and outcome <> 'released')))
+  returning event_seq, endpoint_id
 ),
 changed as (
   update relay.delivery d
@@ -98,9 +89,33 @@ changed as (
     last_error = case when l.logged then l.error else d.last_error end,
     ended_at = case when l.outcome in ('dead', 'cancelled') then now() end
   from locked l
-  where d.event_seq = l.event_seq
-    and d.endpoint_id = l.endpoint_id
+  where d.ctid = l.place
     and not (l.outcome = 'delivered' or (l.delivered_before and l.outcome <> 'released'))
+  returning d.event_seq, d.endpoint_id
+),
+done as materialized (
+  select event_seq, endpoint_id
+  from deleted
+  union all
+  select event_seq, endpoint_id
+  from changed
+),
+-- Few or none: whether they are ours is asked only of those that were not changed.
+missed as materialized (
+  select o.event_seq, o.endpoint_id, d.event_seq is not null as postponed
+  from o
+  left join done using (event_seq, endpoint_id)
+  left join lateral (
+    select event_seq
+    from relay.delivery
+    where event_seq = o.event_seq
+      and endpoint_id = o.endpoint_id
+      and claim = o.claim
+      and claimed_by = $4::bigint
+      and done.event_seq is null
+    limit 1
+  ) as d on true
+  where done.event_seq is null
 ),
 noted as (
   insert into relay.attempt (

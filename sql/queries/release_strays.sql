@@ -6,7 +6,7 @@
 -- $2 event_seqs: the deliveries in hand, which stay
 -- $3 endpoint_ids: of the same deliveries
 with stray as materialized (
-  select d.event_seq, d.endpoint_id
+  select d.ctid as place
   from relay.delivery d
   where d.claimed_by = $1::bigint
     and d.next_attempt_at is not null
@@ -25,8 +25,7 @@ released as (
     recorded = d.claim,
     next_attempt_at = now()
   from stray s
-  where d.event_seq = s.event_seq
-    and d.endpoint_id = s.endpoint_id
+  where d.ctid = s.place
   returning d.endpoint_id
 )
 select distinct endpoint_id

@@ -10,7 +10,7 @@ import pytest
 
 from relay.store.session import PIPELINE_SETTINGS
 from relay.store.sql import query
-from tests.support.database import Connection
+from tests.support.database import Connection, connected
 
 BACKLOG = 150_000
 LIMIT = 1_000
@@ -127,3 +127,47 @@ async def test_recording_goes_by_the_key_and_not_through_leases_that_came_and_we
     assert "delivery_pkey" in text
     assert "delivery_leased" not in text
     assert "delivery_due" not in text
+
+
+PARAMETERS = {"look": 8, "fan_out": 18, "claim_due": 6, "record": 23, "end_unknown": 1, "order_release": 2}
+BIG = {"fresh", "delivery", "outbox", "attempt", "cancellation"}
+
+
+async def left_over(connection: Connection, rows: int) -> None:
+    """Let there be so many rows in each table, of many that were there, and the planner know of it."""
+    await connection.execute(
+        "insert into relay.outbox (event_type, payload) select 'a', '{}' from generate_series(1, 2000)"
+    )
+    await connection.execute(
+        "insert into relay.delivery (event_seq, endpoint_id, size, next_attempt_at)"
+        " select seq, gen_random_uuid(), 2, now() from relay.outbox"
+    )
+    await connection.execute("delete from relay.fresh where seq > $1", rows)
+    await connection.execute("delete from relay.delivery where event_seq > $1", rows)
+    await connection.execute("delete from relay.outbox where seq > $1", rows)
+    for table in ("fresh", "delivery", "outbox"):
+        await connection.execute(f"vacuum (analyze) relay.{table}")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5, 50])
+async def test_a_plan_made_while_the_tables_are_all_but_empty_goes_by_keys_as_well(
+    any_database: str, rows: int
+) -> None:
+    async with connected(any_database) as connection:
+        await left_over(connection, rows)
+        for setting, value in PIPELINE_SETTINGS.items():
+            await connection.execute(f"set {setting} = '{value}'")
+        walked = []
+        for name, count in PARAMETERS.items():
+            await connection.execute(f"prepare {name} as {query(name)}")
+            nulls = ", ".join(["null"] * count)
+            text = await connection.fetchval(f"explain (format json) execute {name} ({nulls})")
+            walked += [
+                (name, step["Node Type"], step["Relation Name"])
+                for step in steps(orjson.loads(text)[0]["Plan"])
+                if step["Node Type"] not in {"ModifyTable", "Tid Scan"}
+                and step.get("Relation Name") in BIG
+                and "Index Cond" not in step
+            ]
+
+    assert walked == []
