@@ -258,6 +258,7 @@ class Relay:
             async with self._dispatcher:
                 await self._feed()
             await self._finish(recording)
+            await self._conditions.finish()
             await self._notices.finish()
             await self._instance.leave(
                 is_empty_handed=self._slots.in_hand == 0 and not self._scheduler.suspects_strays

@@ -185,10 +185,16 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dead:
-    """Given up; `throttle` as in `Retrying`."""
+    """Given up; `throttle` as in `Retrying`.
+
+    Attributes:
+        disables_endpoint: The endpoint asked for nothing more.
+        is_failure: It counts against the endpoint, as a failed attempt does.
+    """
 
     reason: DeadReason
     disables_endpoint: bool = False
+    is_failure: bool = False
     throttle: Throttle | None = None
 
 

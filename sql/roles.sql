@@ -103,6 +103,9 @@ begin
   if to_regclass('relay.look_number') is not null then  -- the schema may be older than this file
     grant usage on sequence relay.look_number to relay_daemon;
   end if;
+  if to_regclass('relay.last_look') is not null then
+    grant select, update on relay.last_look to relay_daemon;
+  end if;
 end
 $$;
 grant execute on function relay.make_partitions(integer) to relay_daemon;

@@ -858,6 +858,19 @@ ALTER TABLE relay.endpoint_secret ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     CACHE 1
 );
 
+-- Name: last_look; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.last_look (
+    only_row boolean DEFAULT true NOT NULL,
+    number bigint NOT NULL,
+    snapshot text NOT NULL,
+    CONSTRAINT last_look_only_row_check CHECK (only_row)
+);
+
+-- Name: TABLE last_look; Type: COMMENT; Schema: relay
+
+COMMENT ON TABLE relay.last_look IS 'The last look that brought events with an ordering key; for the places of deliveries.';
+
 -- Name: look_number; Type: SEQUENCE; Schema: relay
 
 CREATE SEQUENCE relay.look_number
@@ -1012,6 +1025,11 @@ ALTER TABLE ONLY relay.endpoint_secret
 
 ALTER TABLE ONLY relay.fresh
     ADD CONSTRAINT fresh_pkey PRIMARY KEY (xid, seq);
+
+-- Name: last_look last_look_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.last_look
+    ADD CONSTRAINT last_look_pkey PRIMARY KEY (only_row);
 
 -- Name: outbox outbox_id_key; Type: CONSTRAINT; Schema: relay
 

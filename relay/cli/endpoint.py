@@ -11,6 +11,7 @@ import click
 from relay.admin.operations import delivery_changes, endpoints
 from relay.admin.operations.deliveries import Filter
 from relay.admin.operations.endpoint_values import EndpointChanges, EndpointDetails, NewEndpoint, UrlRules
+from relay.admin.operations.errors import Refused
 from relay.cli import params
 from relay.cli.common import (
     Access,
@@ -240,7 +241,12 @@ def _read_secret(file: TextIO) -> str:
 
 
 async def _discard_held(session: Session, endpoint_id: UUID, actor: str) -> int:
-    await endpoints.show(session, endpoint_id)
+    endpoint = await endpoints.show(session, endpoint_id)
+    if endpoint.state == "active":
+        raise Refused(
+            f"endpoint {endpoint_id} is active, so nothing of it waits for this; "
+            "`relay delivery discard --state retrying --endpoint ID` gives up what it failed at"
+        )
     selection = await delivery_changes.select(session, Filter(state="held", endpoint_id=endpoint_id))
     number = 0
     async for results in delivery_changes.change_selected(session, "discard", selection, actor=actor):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from uuid import UUID
 
 import asyncpg
 
@@ -34,6 +35,7 @@ class ConditionKeeper:
         self._session = session
         self._notices = notices
         self._backoff = backoff
+        self._writing = asyncio.Lock()
 
     async def run(self) -> None:
         """Look after them until cancelled."""
@@ -45,11 +47,23 @@ class ConditionKeeper:
                 pass
             self._standings.sweep()
             try:
-                await self._write()
-                await self._tell()
+                await self._round()
                 self._backoff.succeeded()
             except (DatabaseAway, asyncpg.PostgresError) as error:
                 await self._backoff.failed(error)
+
+    async def finish(self) -> None:
+        """Write what is left, unless the database refuses it now: the relay is about to end."""
+        try:
+            await self._round()
+        except (DatabaseAway, asyncpg.PostgresError) as error:
+            await self._backoff.failed(error)
+
+    async def _round(self) -> None:
+        async with self._writing:
+            await self._disable_unwanted()
+            await self._write()
+            await self._tell()
 
     async def _write(self) -> None:
         """Write what changed, all of it in one statement."""
@@ -82,7 +96,7 @@ class ConditionKeeper:
         while failing.news:
             news = failing.news[0]
             if news.what is Step.DISABLED:
-                await self._disable(news)
+                await self._disable(news.endpoint_id, FAILING)
             elif news.what == "recovered":
                 self._notices.recovered(news)
             else:
@@ -90,10 +104,16 @@ class ConditionKeeper:
                 self._notices.unhealthy(news)
             del failing.news[0]
 
-    async def _disable(self, news: News) -> None:
-        if await self._session.fetch("disable_endpoint", news.endpoint_id, FAILING):
-            log.warning("endpoint.disabled", endpoint_id=str(news.endpoint_id), reason=FAILING)
-            self._notices.disabled(news.endpoint_id, FAILING)
+    async def _disable_unwanted(self) -> None:
+        unwanted = self._standings.unwanted
+        for endpoint_id, reason in tuple(unwanted.items()):
+            await self._disable(endpoint_id, reason)
+            del unwanted[endpoint_id]
+
+    async def _disable(self, endpoint_id: UUID, reason: str) -> None:
+        if await self._session.fetch("disable_endpoint", endpoint_id, reason):
+            log.warning("endpoint.disabled", endpoint_id=str(endpoint_id), reason=reason)
+            self._notices.disabled(endpoint_id, reason)
 
 
 def _log_unhealthy(news: News) -> None:

@@ -143,7 +143,7 @@ class FailingEndpoints:
 
 def speaks_against(outcome: Outcome) -> bool:
     """Say whether an outcome is a failure of the endpoint; that it is busy (429) is none."""
-    if isinstance(outcome, Retrying) or (isinstance(outcome, Dead) and outcome.reason == "exhausted"):
+    if isinstance(outcome, Retrying) or (isinstance(outcome, Dead) and outcome.is_failure):
         return outcome.throttle is None or outcome.throttle.is_failure
     return False
 

@@ -10,7 +10,7 @@ from relay.endpoints.failing import FailingEndpoints, WrittenStreak
 from relay.endpoints.limits import IDLE, MOST, START, grown, is_silent, only_fails, slowest
 from relay.endpoints.standing import Standing
 from relay.endpoints.streak import StreakRules
-from relay.model import Attempt, Dead, Delivered, Result, Retrying
+from relay.model import Attempt, Dead, DeadReason, Delivered, Result, Retrying
 from relay.observe.logs import get_logger
 
 log = get_logger()
@@ -19,6 +19,8 @@ SWEEP = 0.5
 """Seconds between two looks for endpoints that fell silent."""
 SAME_WISH = 1.0
 """Seconds by which a wish to be left alone must go beyond the one before: many in flight bring the same one."""
+AFTER_OLD_ONES = 0.5
+"""Seconds between two looks whether what an endpoint had in hand when its breaker opened has ended."""
 BETWEEN_PROBES = 0.1
 """Seconds between two probes, of all endpoints together."""
 
@@ -38,6 +40,7 @@ class Standings:
     Attributes:
         unproven_in_hand: Slots of endpoints that are not proven, which share a part of all.
         changed: Whose breaker or wish changed, which is to be written down.
+        unwanted: Endpoints that asked for nothing more, which are to be disabled, and why.
         failing: Which of them do nothing but fail.
     """
 
@@ -59,6 +62,7 @@ class Standings:
         self._is_distrusted = True
         self.unproven_in_hand = 0
         self.changed = ChangedIds()
+        self.unwanted: dict[UUID, DeadReason] = {}
 
     def of(self, endpoint_id: UUID) -> Standing:
         """Return the standing of an endpoint; a new one is unproven."""
@@ -107,6 +111,8 @@ class Standings:
             self._next_probe = breaker.until + BETWEEN_PROBES
         if now < breaker.until:
             return breaker.until - now
+        if standing.in_hand:
+            return AFTER_OLD_ONES  # what was sent before would pass for the probe
         breaker.let_probe()
         standing.allowed = 1
         self.changed.add(endpoint_id)
@@ -127,9 +133,10 @@ class Standings:
             if isinstance(outcome, Delivered):
                 succeeded[endpoint_id] = succeeded.get(endpoint_id, 0) + 1
                 attempts[endpoint_id] = result.attempt
-            elif isinstance(outcome, Retrying) or (
-                isinstance(outcome, Dead) and outcome.reason == "exhausted"
-            ):
+            elif isinstance(outcome, Dead) and outcome.disables_endpoint:
+                self.unwanted[endpoint_id] = outcome.reason
+                self.changed.add(endpoint_id)
+            elif isinstance(outcome, Retrying) or (isinstance(outcome, Dead) and outcome.is_failure):
                 throttle = outcome.throttle
                 if throttle is not None:
                     throttled[endpoint_id] = max(throttled.get(endpoint_id, 0.0), throttle.seconds)

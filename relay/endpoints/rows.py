@@ -21,6 +21,8 @@ from relay.store.session import Session
 
 log = get_logger()
 
+UNUSABLE = "endpoint_unusable"
+"""Why an endpoint takes no deliveries whose row cannot be used; what is wrong with it was logged."""
 TROUBLES = {
     "secret_missing": "it has no secret, and nothing is sent unsigned; give it one",
     "secret_unreadable": "its secret cannot be read, and nothing is sent unsigned; give it another",
@@ -110,7 +112,7 @@ class EndpointRows:
                 log.error(  # noqa: TRY400 - somebody wrote the row so: no traceback
                     "endpoint.unusable", endpoint_id=str(row["id"]), detail=f"{type(error).__name__}: {error}"
                 )
-                continue
+                endpoint = _unusable(row)
             if endpoint.hold in TROUBLES:
                 log.error("endpoint.unusable", endpoint_id=str(row["id"]), detail=TROUBLES[endpoint.hold])
             yield endpoint
@@ -151,6 +153,25 @@ class EndpointRows:
             readable.append((secret, math.inf if end is None else end))
         trouble = None if readable else "secret_unreadable" if stored else "secret_missing"
         return tuple(secret for secret, _ in readable), tuple(end for _, end in readable), trouble
+
+
+def _unusable(row: asyncpg.Record) -> Endpoint:
+    """Return an endpoint whose row cannot be used: it gets its deliveries, held until somebody mends it."""
+    return Endpoint(
+        id=row["id"],
+        url=row["url"],
+        tenant=row["tenant"],
+        event_types=tuple(row["event_types"]),
+        headers=(),
+        signature=SignatureFormat.BOTH,
+        secrets=(),
+        timeout=1.0,
+        max_in_flight=1,
+        schedule=Schedule(),
+        store_response_body=False,
+        hold=UNUSABLE,
+        refusal=None,
+    )
 
 
 def _written(row: asyncpg.Record) -> WrittenStreak:

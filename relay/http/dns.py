@@ -2,8 +2,11 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
+import aiodns
 import pycares
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import AsyncResolver
@@ -12,6 +15,60 @@ from relay.http.guard import AddressRefused
 
 # Search domains would let a stranger's `db.default` reach into the operator's own zone.
 _FLAGS = pycares.ARES_FLAG_NOSEARCH | pycares.ARES_FLAG_EDNS
+
+
+# No errno of the kernel's, as the guard's is none.
+NO_ANSWER_ERRNO: Final = 100_002
+_NO_ANSWER = frozenset({
+    aiodns.error.ARES_ETIMEOUT,
+    aiodns.error.ARES_ECONNREFUSED,  # also when there is no descriptor left to ask with
+    aiodns.error.ARES_ENOMEM,
+})  # fmt: skip
+_KNOWN_FOR = 5.0
+"""Seconds that it is taken for known whether the name servers answer."""
+
+
+class NoNameServer(OSError):  # noqa: N818 - it says what is the matter
+    """The name servers answer nothing at all: that is our trouble, and no endpoint's."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(NO_ANSWER_ERRNO, f"no name server answers; asked for {host}")
+
+
+class NameServers:
+    """Whether the name servers answer anything, found out when they leave one question unanswered.
+
+    A name whose own servers are dead looks the same from here as a resolver that is down. So something is asked that
+    any resolver answers at once, be it with an error: the name servers of the root.
+
+    Args:
+        ask: Asks that; returns whether any answer came.
+        clock: Monotonic seconds.
+
+    Attributes:
+        are_down: None answered when they were last asked.
+    """
+
+    def __init__(
+        self, ask: Callable[[], Awaitable[bool]], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._asked_at = float("-inf")
+        self._asking = asyncio.Lock()
+        self.are_down = False
+
+    async def answer(self) -> bool:
+        """Return whether they do."""
+        async with self._asking:
+            if self._clock() - self._asked_at > _KNOWN_FOR:
+                self.are_down = not await self._ask()
+                self._asked_at = self._clock()
+            return not self.are_down
+
+    def answered(self) -> None:
+        """Note that one did."""
+        self.are_down = False
 
 
 class FilteringResolver(AbstractResolver):
@@ -23,11 +80,20 @@ class FilteringResolver(AbstractResolver):
     Args:
         inner: What asks the name servers; closed with this one.
         refuse: Why an address is refused, or None; usually `GuardedSocketFactory.refuse`.
+        servers: Whom the inner one asks; None: nobody that could be down.
     """
 
-    def __init__(self, inner: AbstractResolver, refuse: Callable[[str], str | None]) -> None:
+    def __init__(
+        self, inner: AbstractResolver, refuse: Callable[[str], str | None], servers: NameServers | None = None
+    ) -> None:
         self._inner = inner
         self._refuse = refuse
+        self._servers = servers
+
+    @property
+    def is_down(self) -> bool:
+        """Whether no name server answered when one was last asked."""
+        return self._servers is not None and self._servers.are_down
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -36,9 +102,17 @@ class FilteringResolver(AbstractResolver):
 
         Raises:
             AddressRefused: It has addresses, and all are refused.
-            OSError: It has none, or no name server answered.
+            NoNameServer: No name server answers anything.
+            OSError: It has none, or none that its name servers tell.
         """
-        found = await self._inner.resolve(host, port, family)
+        try:
+            found = await self._inner.resolve(host, port, family)
+        except OSError as error:
+            if self._servers and _has_no_answer(error) and not await self._servers.answer():
+                raise NoNameServer(host) from error
+            raise
+        if self._servers is not None:
+            self._servers.answered()
         reasons = {result["host"]: self._refuse(result["host"]) for result in found}
         allowed = [result for result in found if reasons[result["host"]] is None]
         if found and not allowed:
@@ -71,4 +145,24 @@ def make_resolver(
     options: dict[str, object] = {"timeout": timeout, "tries": tries, "flags": _FLAGS}
     if nameservers is not None:
         options["nameservers"] = list(nameservers)
-    return FilteringResolver(AsyncResolver(asyncio.get_running_loop(), **options), refuse)
+    loop = asyncio.get_running_loop()
+    return FilteringResolver(
+        AsyncResolver(loop, **options), refuse, NameServers(lambda: _is_answered(options))
+    )
+
+
+async def _is_answered(options: dict[str, object]) -> bool:
+    """Ask for the name servers of the root, with a channel of its own: one may be broken for want of a descriptor."""
+    asking = aiodns.DNSResolver(**{**options, "tries": 1})  # type: ignore[arg-type]  # as aiohttp hands them on
+    try:
+        await asking.query_dns(".", "NS")
+    except aiodns.error.DNSError as error:
+        return error.args[0] not in _NO_ANSWER
+    finally:
+        await asking.close()
+    return True
+
+
+def _has_no_answer(error: OSError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, aiodns.error.DNSError) and cause.args[0] in _NO_ANSWER

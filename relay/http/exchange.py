@@ -41,6 +41,11 @@ class Lane(Protocol):
     def left(self, exchange: "Exchange") -> None:
         """Forget it: it is over."""
 
+    @property
+    def resolves(self) -> bool:
+        """Whether names can be resolved, as far as is known."""
+        ...
+
 
 class Exchange:
     """A request on its way: no task of its own while its connection is there and its response comes in one piece.
@@ -135,7 +140,7 @@ class Exchange:
 
     def fail(self, error: BaseException) -> None:
         """End in what `error` means."""
-        if isinstance(error, aiohttp.ClientError | HttpProcessingError | OSError | ValueError):
+        if isinstance(error, aiohttp.ClientError | HttpProcessingError | OSError | ValueError | MemoryError):
             self.finish(failure_of(error))
         else:
             log.error("request.failed_internally", exc_info=error)
@@ -143,8 +148,10 @@ class Exchange:
 
     def expire(self) -> None:
         """End: no answer came in time."""
+        is_unresolved = self._protocol is None and not self._lane.resolves
         self._give_up()
-        self.finish(Failure(code="timeout", message=f"no answer within {self.request.timeout:g} s"))
+        message = f"no answer within {self.request.timeout:g} s"
+        self.finish(Failure(code="timeout", message=message, is_own_fault=is_unresolved))
 
     def cut_off(self) -> None:
         """End now by our own wish: with the status if it has come, else without an answer."""

@@ -9,6 +9,7 @@ import asyncio
 import functools
 import select
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -161,6 +162,11 @@ class Transport:
         self._deadlines.end(exchange, exchange.request.timeout)
         exchange.task = self._tasks.create_task(_read_body(exchange, message, body), name="body")
 
+    @property
+    def resolves(self) -> bool:
+        """Whether names can be resolved, as far as is known."""
+        return not getattr(self._resolver, "is_down", False)
+
     def left(self, exchange: Exchange) -> None:
         """Forget an exchange that is over."""
         self._deadlines.end(exchange, exchange.request.timeout)
@@ -193,6 +199,7 @@ class Transport:
         request = exchange.request
         route, timeout = self._route(request.url), self._timeout(request.connect_timeout)
         passed_over: list[Connection] = []
+        began = time.monotonic()
         try:
             while True:
                 connection = await self._connector.connect(route.connect, [], timeout)
@@ -206,7 +213,11 @@ class Transport:
                     passed_over.append(connection)
         except TimeoutError:
             exchange.finish(
-                Failure(code="timeout", message=f"no connection within {request.connect_timeout:g} s")
+                Failure(
+                    code="timeout",
+                    message=f"no connection within {request.connect_timeout:g} s",
+                    is_own_fault=self._deadlines.stalled_since(began),
+                )
             )
         except Exception as error:  # noqa: BLE001 - the border of one delivery
             exchange.fail(error)

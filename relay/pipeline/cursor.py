@@ -51,6 +51,12 @@ class FreshCursor:
                 self.after = (xid, seq)
 
 
+def is_visible(xid: int, snapshot: str) -> bool:
+    """Say whether a snapshot sees what this transaction wrote."""
+    xmin, xmax, in_progress = parse_snapshot(snapshot)
+    return xid < xmin or (xid < xmax and xid not in in_progress)
+
+
 def parse_snapshot(text: str) -> tuple[int, int, tuple[int, ...]]:
     """Return xmin, xmax and the transactions in progress of a `pg_snapshot` as PostgreSQL writes it."""
     xmin, xmax, in_progress = text.split(":")

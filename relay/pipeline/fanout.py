@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import asyncpg
 
 from relay.observe.logs import get_logger, log_many
-from relay.pipeline.cursor import FreshCursor
+from relay.pipeline.cursor import FreshCursor, is_visible
 from relay.pipeline.desk import PIECE, Desk
 from relay.pipeline.pages import Pages
 from relay.pipeline.plan import MOST_DELIVERIES, Plan, Share, plan, share_of
@@ -32,10 +32,16 @@ class Sight:
     Attributes:
         snapshot: As PostgreSQL writes it.
         number: Of the look, for the places of deliveries that have an order; None until one is needed.
+        before: The numbered look before this one; known with the number.
     """
 
     snapshot: str
     number: int | None = None
+    before: "Sight | None" = None
+
+    def saw(self, share: Share) -> bool:
+        """Say whether an event was there to be seen."""
+        return is_visible(int(share.row["xid"]), self.snapshot)
 
 
 class Page(NamedTuple):
@@ -156,7 +162,8 @@ class FanOut:
             ):
                 async with self._desk.order.lock:
                     await self._find_number(sight)
-                    await self._plan_and_commit(shares, sight)
+                    for some, seen_by in _by_look(shares, sight):
+                        await self._plan_and_commit(some, seen_by)
             else:
                 await self._plan_and_commit(shares, sight)
         except (*DATA_ERRORS, ValueError, TypeError) as error:
@@ -175,8 +182,9 @@ class FanOut:
 
     async def _find_number(self, sight: Sight) -> None:
         if sight.number is None:
-            (row,) = await self._writing.fetch("look_number")
+            (row,) = await self._writing.fetch("look_number", sight.snapshot)
             sight.number = row["look_number"]
+            sight.before = Sight(row["snapshot_before"], row["number_before"])
 
     async def _commit(self, planned: Plan, sight: Sight) -> None:
         """Write a plan and start what it made ours."""
@@ -184,7 +192,9 @@ class FanOut:
         claims = planned.claims
         try:
             about = planned.arguments(instance=self._desk.instance, lease=lease)
-            rows = await self._writing.fetch("fan_out", *about, sight.number, sight.snapshot)
+            rows = await self._writing.fetch(
+                "fan_out", *about, sight.number, sight.snapshot, planned.event_ids
+            )
         except BaseException:
             for key in claims:
                 self._desk.slots.give_back(key)
@@ -192,7 +202,7 @@ class FanOut:
         for row in rows:
             if claims.pop((row["event_seq"], row["endpoint_id"]), None) is not None:
                 self._desk.slots.give_back((row["event_seq"], row["endpoint_id"]))
-                # It was there before and may be due, as tests are; or it waits for an earlier one of its key.
+                # It was there before and may be due, as tests are; it was withdrawn; or it waits for an earlier one.
                 self._desk.due.note(row["endpoint_id"], 0.0)
         missed = {row["event_seq"] for row in rows if row["endpoint_id"] is None}
         self._pages.saw(events=len(planned.shares), deliveries=len(planned.deliveries))
@@ -216,6 +226,17 @@ class FanOut:
             await self._commit(Plan(shares=[aside]), sight)
         except DATA_ERRORS as again:
             raise DatabaseAway(f"{type(again).__name__}: {again}") from again
+
+
+def _by_look(shares: list[Share], sight: Sight) -> Iterator[tuple[list[Share], Sight]]:
+    """Yield the shares with the look that they have their places of: what the one before left over first."""
+    before = sight.before
+    left_over = [] if before is None else [share for share in shares if before.saw(share)]
+    if before is not None and left_over:
+        yield left_over, before
+        shares = [share for share in shares if not before.saw(share)]
+    if shares:
+        yield shares, sight
 
 
 def _tell(shares: Iterable[Share]) -> None:

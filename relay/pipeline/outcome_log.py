@@ -48,6 +48,8 @@ def _write_trouble(result: Result) -> None:
     match result.outcome:
         case Delivered():
             pass  # told of in one go with the others
+        case Retrying() | Dead() if result.claim.delivered_before:
+            log.warning("attempt.failed", **about, next_attempt_at=None)  # it stays delivered
         case Retrying(delay=delay):
             next_at = datetime.fromtimestamp(min(result.ended_at + delay, _LAST_TIME), UTC)
             log.warning("attempt.failed", **about, next_attempt_at=next_at.isoformat(timespec="milliseconds"))

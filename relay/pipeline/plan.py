@@ -81,6 +81,11 @@ class Plan:
             *self.ordering.arguments(len(born)),
         )
 
+    @property
+    def event_ids(self) -> str:
+        """The last argument: whose withdrawal is looked for once more."""
+        return names([share.row["event_id"] for share in self.shares])
+
 
 def share_of(row: asyncpg.Record, registry: Registry, *, after: UUID | None, most: int) -> Share:
     """Return what of an event fits into a statement that has room for `most` more deliveries.

@@ -74,7 +74,6 @@ class Recorder:
         self._tally = tally
         self._backoff = backoff
         self._queue: deque[Result] = deque()
-        self._to_disable: dict[UUID, str] = {}
         self._arrived = asyncio.Event()
         self._last_one = asyncio.Event()
         self.caught_up = asyncio.Event()
@@ -99,9 +98,9 @@ class Recorder:
             if len(self._queue) < MOST_A_BATCH and not self._last_one.is_set():
                 await asyncio.sleep(LINGER)
             self._arrived.clear()
-            if self._queue or self._to_disable:
+            if self._queue:
                 await self._flush()
-            if self._queue or self._to_disable:
+            if self._queue:
                 self._arrived.set()
             elif self._last_one.is_set():
                 return
@@ -112,7 +111,6 @@ class Recorder:
         try:
             while pieces:
                 pieces[-1:] = await self._write(pieces[-1])
-            await self._disable_endpoints()
         except (DatabaseAway, asyncpg.PostgresError) as error:
             self._queue.extendleft(result for piece in pieces for result in reversed(piece))
             self.caught_up.clear()
@@ -165,22 +163,12 @@ class Recorder:
             if result.outcome is DELIVERED or key in stale:
                 continue
             self._note_next(result)  # again, in case it was looked for in vain before the commit
-            if isinstance(result.outcome, Dead):
+            if isinstance(result.outcome, Dead) and not result.claim.delivered_before:
                 self._notices.dead(result, result.outcome)
-                if result.outcome.disables_endpoint:
-                    self._to_disable[result.claim.endpoint_id] = result.outcome.reason
 
     def _note_next(self, result: Result) -> None:
         if isinstance(result.outcome, Retrying | Released):
             self._note_due(result.claim.endpoint_id, result.outcome.delay)
-
-    async def _disable_endpoints(self) -> None:
-        for endpoint_id, reason in tuple(self._to_disable.items()):
-            rows = await self._session.fetch("disable_endpoint", endpoint_id, reason)
-            del self._to_disable[endpoint_id]
-            if rows:
-                log.warning("endpoint.disabled", endpoint_id=str(endpoint_id), reason=reason)
-                self._notices.disabled(endpoint_id, reason)
 
 
 def _without_answer(result: Result, error: Exception) -> Result:

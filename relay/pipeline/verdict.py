@@ -21,6 +21,7 @@ from relay.pipeline.retry_after import retry_after
 from relay.pipeline.schedule import LONGEST_RETRY_AFTER, next_delay
 
 DELIVERED = Delivered()
+_EXHAUSTED = Dead(reason="exhausted", is_failure=True)
 GONE = 410
 TOO_MANY_REQUESTS = 429
 SHORTEST_PAUSE = 1.0
@@ -84,13 +85,13 @@ def _of_response(
 
 def _end_of(response: Response, schedule: Schedule) -> Dead | None:
     """Return how a delivery ends by what the endpoint answered, or None if it is to be tried again."""
+    if response.status == GONE:
+        return Dead(reason="gone", disables_endpoint=True)
     wish = response.headers.get("webhook-delivery", "").strip().lower()
     if wish in {"abort", "disable"}:
         return Dead(reason="aborted", disables_endpoint=wish == "disable")
-    if response.status == GONE:
-        return Dead(reason="gone", disables_endpoint=True)
     if response.status in schedule.permanent_statuses:
-        return Dead(reason="aborted")
+        return Dead(reason="aborted", is_failure=True)
     return None
 
 
@@ -104,7 +105,7 @@ def _again(
     not_before: float = 0.0,
 ) -> Retrying | Dead:
     if claim.trigger_type == "test":
-        return Dead(reason="exhausted")  # whoever tests wants to know now, and will test again
+        return _EXHAUSTED  # whoever tests wants to know now, and will test again
     window_start = started if claim.window_started_at is None else claim.window_started_at
     delay = next_delay(
         schedule,
@@ -113,7 +114,7 @@ def _again(
         not_before=not_before,
         random=random,
     )
-    return Dead(reason="exhausted") if delay is None else Retrying(delay=delay)
+    return _EXHAUSTED if delay is None else Retrying(delay=delay)
 
 
 def is_success(status: int) -> bool:

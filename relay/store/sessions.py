@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from relay.observe.histogram import Histogram
-from relay.store.session import PIPELINE_SETTINGS, Session, Setup
+from relay.store.session import CAREFUL_SETTINGS, PIPELINE_SETTINGS, Session, Setup
 
 
 class Sessions:
@@ -22,7 +22,8 @@ class Sessions:
         self.fan_out = Session(dsn, name="fan-out", settings=PIPELINE_SETTINGS)
         self.claim = Session(dsn, name="claim", settings=PIPELINE_SETTINGS, timed=timed)
         self.record = Session(dsn, name="record", settings=PIPELINE_SETTINGS, timed=timed)
-        self.admin = Session(dsn, name="admin")
+        # Whoever holds locks for long must not keep from their turn all that share this one.
+        self.admin = Session(dsn, name="admin", settings={**CAREFUL_SETTINGS, "lock_timeout": "2s"})
 
     async def close(self) -> None:
         """Close them all."""

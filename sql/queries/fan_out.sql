@@ -1,4 +1,4 @@
--- Turn fresh rows into deliveries: some leased to this process at once, the rest due.
+-- Turn fresh rows into deliveries: some leased to this process at once, the rest due. What was withdrawn is not leased.
 --
 -- A fresh row that somebody else took meanwhile takes its deliveries with it; a delivery that exists already (the reply
 -- to an earlier run of this statement was lost) is left alone. Returns what did not come about, which is little or
@@ -31,6 +31,7 @@
 -- $16 follows: whether an earlier one of the key is among these deliveries; empty likewise
 -- $17 look_number: of the look that brought the events; null without such deliveries
 -- $18 snapshot: what that look saw
+-- $19 event_ids: of the events in $2
 with given as (
   select xid::text::xid8 as xid, seq, finished, after_endpoint
   from unnest($1::text::bigint[], $2::text::bigint[], $3::text::boolean[], $4::text::uuid[]) as g(xid, seq, finished, after_endpoint)
@@ -82,6 +83,17 @@ given_delivery as materialized (
     $15::text::bigint[], $16::text::boolean[])
     as d(seq, endpoint_id, size, leased, not_before, ordering_hash, follows)
 ),
+-- Withdrawn since they were looked at; the claim to come ends them.
+withdrawn as materialized (
+  select g.seq
+  from unnest($2::text::bigint[], $19::text::uuid[]) as g(seq, id)
+  cross join lateral (
+    select event_id
+    from relay.cancellation
+    where event_id = g.id
+    limit 1
+  ) as c
+),
 waiting as materialized (
   select d.seq, d.endpoint_id
   from given_delivery d
@@ -113,11 +125,11 @@ born as (
     d.size,
     case
       when w.seq is not null then null
-      when d.leased then now() + $11::double precision * interval '1 second'
+      when d.leased and x.seq is null then now() + $11::double precision * interval '1 second'
       else coalesce(to_timestamp(d.not_before), now())
     end,
-    case when d.leased and w.seq is null then $10::bigint end,
-    case when d.leased and w.seq is null then 1 else 0 end,
+    case when d.leased and w.seq is null and x.seq is null then $10::bigint end,
+    case when d.leased and w.seq is null and x.seq is null then 1 else 0 end,
     case when w.seq is null then 'pending' else 'held' end,
     case when w.seq is not null then 'order' end,
     d.ordering_hash,
@@ -125,12 +137,13 @@ born as (
   from given_delivery d
   join taken t on t.seq = d.seq
   left join waiting w on w.seq = d.seq and w.endpoint_id = d.endpoint_id
+  left join withdrawn x on x.seq = d.seq
   on conflict do nothing
-  returning event_seq, endpoint_id, state
+  returning event_seq, endpoint_id, claimed_by
 )
 select d.seq as event_seq, d.endpoint_id
 from given_delivery d
-left join born b on b.event_seq = d.seq and b.endpoint_id = d.endpoint_id and b.state = 'pending'
+left join born b on b.event_seq = d.seq and b.endpoint_id = d.endpoint_id and b.claimed_by is not null
 where d.leased
   and b.event_seq is null
 union all

@@ -33,15 +33,22 @@ head as materialized (
   where h.state = 'held'
     and f.seq is null
 ),
+-- What somebody else holds locked is left to the sweep: nothing waits here while outcomes wait behind it.
+free as materialized (
+  select ctid as place
+  from relay.delivery
+  where ctid = any(array(select place from head))
+    and state = 'held'
+    and reason = 'order'
+  for update skip locked
+),
 released as (
   update relay.delivery d
   set
     state = case when d.attempt = 0 then 'pending' else 'retrying' end,
     reason = null,
     next_attempt_at = greatest(now(), (select deliver_at from relay.outbox where seq = d.event_seq))
-  from head h
-  where d.ctid = h.place
-    and d.state = 'held'
+  where d.ctid = any(array(select place from free))
   returning d.endpoint_id, d.next_attempt_at
 )
 select endpoint_id, extract(epoch from min(next_attempt_at) - now())::double precision as due_in

@@ -23,7 +23,7 @@ with recursive walk as (
   ) as n
 ),
 head as materialized (
-  select w.place
+  select w.place, w.event_seq, w.state
   from walk w
   left join lateral (
     select seq
@@ -32,8 +32,30 @@ head as materialized (
       and seq < w.event_seq
     limit 1
   ) as f on true
-  where w.state = 'held'
-    and f.seq is null
+  where w.state <> 'held'
+    or f.seq is null
+),
+free as materialized (
+  select ctid as place
+  from relay.delivery
+  where ctid = any(array(select place from head where state = 'held'))
+    and state = 'held'
+    and reason = 'order'
+  for update skip locked
+),
+-- A withdrawn one that waits for its next attempt ends now, and not when that comes: others wait for it.
+withdrawn as (
+  update relay.delivery d
+  set next_attempt_at = now()
+  where d.ctid = any(array(
+      select h.place
+      from head h
+      join relay.outbox o on o.seq = h.event_seq
+      join relay.cancellation c on c.event_id = o.id
+      where h.state <> 'held'))
+    and d.claimed_by is null
+    and d.next_attempt_at > now()
+  returning d.endpoint_id, d.next_attempt_at
 ),
 released as (
   update relay.delivery d
@@ -41,11 +63,9 @@ released as (
     state = case when d.attempt = 0 then 'pending' else 'retrying' end,
     reason = null,
     next_attempt_at = greatest(now(), (select deliver_at from relay.outbox where seq = d.event_seq))
-  from head h
-  where d.ctid = h.place
-    and d.state = 'held'
+  where d.ctid = any(array(select place from free))
   returning d.endpoint_id, d.next_attempt_at
 )
 select endpoint_id, extract(epoch from min(next_attempt_at) - now())::double precision as due_in
-from released
+from (select * from released union all select * from withdrawn) as due
 group by endpoint_id

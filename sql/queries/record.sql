@@ -139,7 +139,7 @@ noted as (
     o.request_headers::json,
     o.response_headers::json,
     o.response_body,
-    case when o.outcome = 'retrying' then o.next_attempt_at end
+    case when o.outcome = 'retrying' and not o.delivered_before then o.next_attempt_at end
   from o
   left join missed m using (event_seq, endpoint_id)
   where o.logged

@@ -113,6 +113,50 @@ async def test_gone_ends_the_delivery_and_the_others_of_its_endpoint_are_held(wo
     assert len(world.receiver.received) == 1
 
 
+async def test_a_status_that_is_permanent_ends_the_delivery_and_opens_the_breaker_in_the_end(
+    world: World,
+) -> None:
+    endpoint_id = await add(world, Reply(status=422), "strict")
+    daemon = await world.start(
+        {"retry": {"permanent_statuses": [422]}, "breaker": {"min_attempts": 3}},
+    )
+    for _ in range(3):
+        event_id = await world.application.insert(event_type="strict")
+        await world.application.wait_for_state(event_id, "dead", reason="aborted")
+
+    await daemon.wait_for_log("endpoint.breaker_opened", endpoint_id=endpoint_id)
+    assert len(world.receiver.received) == 3
+
+
+async def test_a_delivered_one_that_is_sent_again_by_hand_gets_one_attempt_and_stays_delivered(
+    world: World,
+) -> None:
+    answers = iter([200, 500, 200])
+    world.receiver.respond = lambda _: Reply(status=next(answers))
+    endpoint_id = await world.application.add_endpoint(world.receiver.url())
+    daemon = await world.start()
+    event_id = await world.application.insert()
+    await world.application.wait_for_state(event_id, "delivered")
+
+    for number in (2, 3):
+        await world.relay("delivery", "retry", f"{event_id}/{endpoint_id}", "-o", "json")
+        await world.application.wait_until(
+            "select count(*) = $2::int from relay.delivery_log where event_id = $1", event_id, number
+        )
+        (status,) = await world.application.status(event_id)
+        assert status["state"] == "delivered"
+
+    log = await world.application.log_of(event_id)
+    assert [(row["trigger_type"], row["status_code"]) for row in log] == [
+        ("automatic", 200),
+        ("manual", 500),
+        ("manual", 200),
+    ]
+    assert all(row["next_attempt_at"] is None for row in log)
+    assert not daemon.logged("delivery.dead")
+    assert len(world.receiver.received) == 3
+
+
 async def test_a_receiver_may_end_a_delivery_and_disable_itself(world: World) -> None:
     abort = await add(world, Reply(status=400, headers=(("webhook-delivery", "abort"),)), "abort")
     disable = await add(world, Reply(status=400, headers=(("Webhook-Delivery", "disable"),)), "disable")

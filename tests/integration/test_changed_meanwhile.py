@@ -6,7 +6,7 @@ is committed: what it then finds is the same.
 
 import asyncio
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from relay.store.sql import query
 from tests.support.database import Connection, connected
@@ -64,15 +64,34 @@ async def test_an_outcome_is_recorded_with_a_later_batch(any_database: str) -> N
         assert await connection.fetchval("select count(*) from relay.delivery") == 0
 
 
+async def fresh_event(connection: Connection, *, leased: bool) -> tuple[UUID, list[object]]:
+    """Insert an event; returns its id, and the arguments that fan it out to one endpoint."""
+    event_id = await connection.fetchval(
+        "insert into relay.outbox (event_type, payload) values ('a', '{}') returning id"
+    )
+    ((xid, seq),) = await connection.fetch("select xid::text, seq from relay.fresh")
+    delivery = [f"{{{seq}}}", f"{{{ENDPOINT}}}", "{2}", "{t}" if leased else "{f}", "{NULL}"]
+    return event_id, [
+        f"{{{xid}}}", f"{{{seq}}}", "{t}", "{NULL}", *delivery, 1, 60.0, [], [], [], "{NULL}", "{f}", None, "1:1:",
+        f"{{{event_id}}}",
+    ]  # fmt: skip
+
+
+async def test_what_is_withdrawn_between_the_look_and_the_fan_out_is_not_leased(any_database: str) -> None:
+    async with connected(any_database) as connection:
+        event_id, arguments = await fresh_event(connection, leased=True)
+        await connection.execute("select relay.cancel($1)", event_id)
+
+        (row,) = await connection.fetch(query("fan_out"), *arguments)
+
+        assert row["endpoint_id"] == ENDPOINT
+        (left,) = await connection.fetch("select claimed_by, claim, state from relay.delivery")
+        assert tuple(left) == (None, 0, "pending")
+
+
 async def test_an_event_is_fanned_out_with_a_later_look(any_database: str) -> None:
     async with connected(any_database) as connection:
-        await connection.execute("insert into relay.outbox (event_type, payload) values ('a', '{}')")
-        xid, seq = await connection.fetchrow("select xid::text, seq from relay.fresh")
-        delivery = [f"{{{seq}}}", f"{{{ENDPOINT}}}", "{2}", "{f}", "{NULL}"]
-        arguments: list[object] = [
-            f"{{{xid}}}", f"{{{seq}}}", "{t}", "{NULL}", *delivery, 1, 60.0, [], [], [], "{NULL}", "{f}", None, "1:1:",
-        ]  # fmt: skip
-
+        _, arguments = await fresh_event(connection, leased=False)
         change = f"update relay.fresh set after_endpoint = '{uuid4()}'"
         assert await run_beside(connection, any_database, change, "fan_out", *arguments) == [None]
         assert await connection.fetchval("select count(*) from relay.delivery") == 0

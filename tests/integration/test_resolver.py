@@ -7,7 +7,8 @@ from typing import cast
 import pytest
 
 from relay.http.addresses import AddressPolicy
-from relay.http.dns import make_resolver
+from relay.http.dns import NoNameServer, make_resolver
+from relay.http.failures import failure_of
 from relay.http.guard import AddressRefused
 
 ZONE = {"mixed.test": ["10.0.0.1", "8.8.8.8"], "inside.test": ["10.0.0.1"], "good.test": ["8.8.4.4"]}
@@ -92,3 +93,33 @@ async def test_forty_silent_names_delay_no_other(server: tuple[NameServer, str])
             task.cancel()
         await asyncio.gather(*silent, return_exceptions=True)
         await resolver.close()
+
+
+async def test_a_name_that_nobody_answers_for_is_the_names_trouble_while_the_server_answers_others(
+    server: tuple[NameServer, str],
+) -> None:
+    resolver = make_resolver(AddressPolicy().refuse, nameservers=[server[1]], timeout=0.1, tries=1)
+    try:
+        with pytest.raises(OSError, match=r".+") as silent:
+            await resolver.resolve("dead.silent", 443)
+        assert not isinstance(silent.value, NoNameServer)
+        assert not resolver.is_down
+    finally:
+        await resolver.close()
+
+
+@pytest.mark.parametrize("is_bound", [True, False], ids=["silent", "refusing"])
+async def test_name_servers_that_answer_nothing_are_our_own_trouble(is_bound: bool) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        if not is_bound:
+            nobody.close()
+        resolver = make_resolver(AddressPolicy().refuse, nameservers=[address], timeout=0.1, tries=1)
+        try:
+            with pytest.raises(NoNameServer) as trouble:
+                await resolver.resolve("good.test", 443)
+            assert resolver.is_down
+            assert failure_of(trouble.value).is_own_fault
+        finally:
+            await resolver.close()

@@ -49,11 +49,14 @@ async def lane(
     *,
     socket_factory: Callable[[tuple[Any, ...]], socket.socket] = plain_socket,
     tls: ssl.SSLContext | None = None,
+    resolver: AbstractResolver | None = None,
 ) -> AsyncIterator[Transport]:
     """Open a transport; when it is closed as many descriptors must be open as before."""
     before = _descriptors()
     transport = Transport(
-        socket_factory=socket_factory, resolver=Loopback(), tls=tls or ssl.create_default_context()
+        socket_factory=socket_factory,
+        resolver=resolver or Loopback(),
+        tls=tls or ssl.create_default_context(),
     )
     async with transport:
         yield transport

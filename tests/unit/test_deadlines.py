@@ -1,8 +1,9 @@
 import asyncio
 import random
+import time
 from collections.abc import Callable
 
-from relay.http.deadlines import TICK, Deadlines
+from relay.http.deadlines import STALL, TICK, Deadlines
 
 SLACK = 0.3
 """Seconds a busy machine may be late."""
@@ -112,3 +113,31 @@ async def test_after_stop_nothing_expires() -> None:
     await asyncio.sleep(3 * TICK)
 
     assert not waiting.is_over
+
+
+async def test_time_in_which_the_loop_stood_still_counts_for_nobody() -> None:
+    deadlines = Deadlines()
+    before = time.monotonic()
+    waiting = begin(deadlines, 1.0)
+    await asyncio.sleep(0.1)
+
+    time.sleep(1.2)  # noqa: ASYNC251 - the loop stands still
+    await asyncio.sleep(0.2)
+
+    assert not waiting.is_over
+    assert deadlines.stalled_since(before)
+    assert not deadlines.stalled_since(time.monotonic())
+    assert 2.0 <= await waiting.seconds() < 2.2 + TICK + SLACK
+
+
+async def test_a_loop_that_is_only_busy_has_not_stood_still() -> None:
+    deadlines = Deadlines()
+    before = time.monotonic()
+    waiting = begin(deadlines, 0.6)
+
+    for _ in range(4):
+        time.sleep(STALL / 4)  # noqa: ASYNC251
+        await asyncio.sleep(TICK / 10)
+
+    assert await waiting.seconds() < 0.6 + TICK + SLACK
+    assert not deadlines.stalled_since(before)

@@ -103,7 +103,10 @@ def test_what_is_not_its_fault_does_not_count(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize(
     "outcome",
-    [Dead(reason="exhausted"), Retrying(delay=60.0, throttle=Throttle(seconds=60.0, is_failure=True))],
+    [
+        Dead(reason="exhausted", is_failure=True),
+        Retrying(delay=60.0, throttle=Throttle(seconds=60.0, is_failure=True)),
+    ],
 )
 def test_what_is_its_fault_counts(outcome: Outcome) -> None:
     assert Trial().note(outcome, 5) == [Step.UNHEALTHY]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from relay.config import Settings
 from relay.endpoints.breaker import BreakerRules
 from relay.endpoints.defaults import breaker_rules_of
-from relay.endpoints.health import BETWEEN_PROBES, SWEEP, Standings
+from relay.endpoints.health import AFTER_OLD_ONES, BETWEEN_PROBES, SWEEP, Standings
 from relay.endpoints.limits import IDLE, PATIENCE, RECENT, START
 from relay.model import (
     Attempt,
@@ -124,7 +124,7 @@ def test_what_tells_nothing_of_an_endpoint_changes_nothing(outcome: Outcome) -> 
 
 def test_the_last_attempt_of_a_delivery_counts_like_the_others() -> None:
     trial = Trial()
-    trial.note(Dead(reason="exhausted"), RULES.min_attempts)
+    trial.note(Dead(reason="exhausted", is_failure=True), RULES.min_attempts)
 
     assert trial.standings.of(A).breaker.state == "open"
 
@@ -214,6 +214,31 @@ def test_when_its_time_is_over_one_probe_is_let_through() -> None:
 
     assert trial.standings.blocked_for(A) == 0.0
     assert (trial.standings.of(A).breaker.state, trial.allowed) == ("half_open", 1)
+
+
+def test_no_probe_goes_out_while_older_requests_are_open_which_would_pass_for_it() -> None:
+    trial = Trial()
+    trial.standings.hold(A, 3)
+    trial.open_breaker()
+    trial.clock.now += RULES.open_for
+
+    assert trial.standings.blocked_for(A) == AFTER_OLD_ONES
+    trial.note(SUCCESS)
+    assert trial.standings.of(A).breaker.state == "open"
+    trial.standings.let_go(A, 3)
+    assert trial.standings.blocked_for(A) == 0.0
+    assert trial.standings.of(A).breaker.state == "half_open"
+
+
+def test_an_endpoint_that_asks_for_no_more_is_to_be_disabled_also_if_the_outcome_was_recorded_before() -> (
+    None
+):
+    trial = Trial()
+    trial.note(Dead(reason="gone", disables_endpoint=True))
+    trial.note(Dead(reason="gone", disables_endpoint=True))
+
+    assert trial.standings.unwanted == {A: "gone"}
+    assert trial.standings.changed.take() == [A]
 
 
 def test_probes_of_all_endpoints_together_keep_their_distance() -> None:
@@ -322,7 +347,9 @@ def test_breakers_that_are_switched_off_close() -> None:
     assert trial.standings.blocked_for(A) == 0.0
 
 
-@pytest.mark.parametrize("outcome", [BUSY, UNAVAILABLE, Dead(reason="exhausted", throttle=BUSY.throttle)])
+@pytest.mark.parametrize(
+    "outcome", [BUSY, UNAVAILABLE, Dead(reason="exhausted", is_failure=True, throttle=BUSY.throttle)]
+)
 def test_an_endpoint_that_asks_for_it_is_left_alone_for_so_long_and_then_begins_small(
     outcome: Outcome,
 ) -> None:

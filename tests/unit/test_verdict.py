@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import get_args
 from uuid import uuid4
@@ -23,7 +23,10 @@ from relay.model import (
     Retrying,
     Schedule,
     Throttle,
+    TriggerType,
 )
+from relay.pipeline.retry_after import retry_after
+from relay.pipeline.schedule import next_delay
 from relay.pipeline.verdict import judge, refuse_unsent
 
 NOW = 1_760_000_000.0
@@ -64,8 +67,9 @@ def test_every_other_status_is_tried_again(status: int) -> None:
     assert verdict(response(status)) == Retrying(delay=5.0)
 
 
-def test_gone_ends_the_delivery_and_disables_the_endpoint() -> None:
-    assert verdict(response(410)) == Dead(reason="gone", disables_endpoint=True)
+@pytest.mark.parametrize("wish", ["", "abort"])
+def test_gone_ends_the_delivery_and_disables_the_endpoint(wish: str) -> None:
+    assert verdict(response(410, webhook_delivery=wish)) == Dead(reason="gone", disables_endpoint=True)
 
 
 @pytest.mark.parametrize(("wish", "disables"), [("abort", False), ("disable", True), (" Abort ", False)])
@@ -120,11 +124,11 @@ def test_a_wish_of_less_than_a_second_is_one_of_a_second() -> None:
 
 def test_the_last_attempt_has_a_wish_too() -> None:
     assert verdict(response(429, retry_after="90"), LAST) == Dead(
-        reason="exhausted", throttle=Throttle(seconds=90.0, is_failure=False)
+        reason="exhausted", is_failure=True, throttle=Throttle(seconds=90.0, is_failure=False)
     )
 
 
-def test_a_status_that_is_permanent_ends_the_delivery_and_leaves_the_endpoint_as_it_is() -> None:
+def test_a_status_that_is_permanent_ends_the_delivery_and_counts_against_the_endpoint() -> None:
     strict = replace(SCHEDULE, permanent_statuses=frozenset({400, 422}))
 
     outcomes = [
@@ -132,7 +136,8 @@ def test_a_status_that_is_permanent_ends_the_delivery_and_leaves_the_endpoint_as
         for status in (400, 404, 422, 200)
     ]
 
-    assert outcomes == [Dead(reason="aborted"), Retrying(delay=5.0), Dead(reason="aborted"), Delivered()]
+    ended = Dead(reason="aborted", is_failure=True)
+    assert outcomes == [ended, Retrying(delay=5.0), ended, Delivered()]
 
 
 @pytest.mark.parametrize("code", [code for code in get_args(ErrorCode) if code != "status"])
@@ -154,7 +159,7 @@ def test_our_own_fault_gives_the_delivery_back_even_after_its_last_attempt() -> 
 
 
 def test_the_failure_at_the_end_of_the_window_is_the_last() -> None:
-    assert verdict(response(500), LAST) == Dead(reason="exhausted")
+    assert verdict(response(500), LAST) == Dead(reason="exhausted", is_failure=True)
 
 
 def test_the_window_starts_with_its_first_charged_attempt() -> None:
@@ -169,11 +174,90 @@ def test_attempts_of_earlier_windows_do_not_lengthen_the_delay() -> None:
     assert verdict(response(500), reopened) == Retrying(delay=5.0)
 
 
-@given(st.integers(0, 1000), st.text(), st.text(), st.floats(0, 1, exclude_max=True))
-def test_every_response_has_an_outcome(status: int, wish: str, pause: str, random: float) -> None:
-    outcome = verdict(response(status, webhook_delivery=wish, retry_after=pause), random=random)
+def dates(seconds: int) -> list[str]:
+    """Return a moment in all three forms of RFC 9110, section 5.6.7."""
+    at = datetime.fromtimestamp(seconds, UTC)
+    return [
+        format_datetime(at, usegmt=True),
+        f"{at:%A, %d-%b-%y %H:%M:%S} GMT",
+        f"{at:%a %b} {at.day:2} {at:%H:%M:%S %Y}",
+    ]
+
+
+WISHES = st.sampled_from(["", "abort", "disable", "ABORT", "retry", "\x00"]) | st.text()
+PAUSES = (
+    st.none()
+    | st.integers(-10, 10**12).map(str)
+    | st.integers(int(NOW) - 10**6, int(NOW) + 10**7).map(dates).flatmap(st.sampled_from)
+    | st.sampled_from(["1e3", "+5", "0x10", "12, 13", "9" * 5000, "\u0663", "soon"])
+    | st.text()
+)
+SCHEDULES = st.builds(
+    Schedule,
+    base=st.timedeltas(timedelta(milliseconds=1), timedelta(hours=1)),
+    factor=st.floats(1, 100),
+    max_delay=st.timedeltas(timedelta(hours=1), timedelta(hours=12)),
+    max_age=st.timedeltas(timedelta(hours=12), timedelta(hours=72)),
+    jitter=st.floats(0, 1),
+    delays=st.lists(st.timedeltas(timedelta(), timedelta(days=2)), max_size=4).map(tuple),
+    permanent_statuses=st.frozensets(st.integers(300, 599), max_size=2),
+)
+
+
+@given(
+    status=st.integers(0, 1000),
+    wish=WISHES,
+    pause=PAUSES,
+    schedule=SCHEDULES,
+    window_attempts=st.integers(0, 20),
+    elapsed=st.floats(0, 4 * 86_400),
+    random=st.floats(0, 1, exclude_max=True),
+    trigger=st.sampled_from(["automatic", "manual", "replay", "test"]),
+)
+def test_every_response_has_an_outcome_that_keeps_the_rules(  # noqa: PLR0917 - what the rule depends on
+    status: int,
+    wish: str,
+    pause: str | None,
+    schedule: Schedule,
+    window_attempts: int,
+    elapsed: float,
+    random: float,
+    trigger: TriggerType,
+) -> None:
+    claim = CLAIM._replace(
+        attempts=window_attempts,
+        window_attempts=window_attempts,
+        window_started_at=NOW - elapsed if window_attempts else None,
+        trigger_type=trigger,
+    )
+    headers = {"webhook_delivery": wish, **({} if pause is None else {"retry_after": pause})}
+
+    outcome = judge(response(status, **headers), claim, schedule, started=NOW, ended=NOW, random=random)
 
     assert isinstance(outcome, Delivered) == (200 <= status <= 299)
+    assert isinstance(outcome, Delivered | Retrying | Dead)
+    if isinstance(outcome, Dead):
+        assert outcome.disables_endpoint == (status == 410 or wish.strip().lower() == "disable")
+    if isinstance(outcome, Retrying):
+        left = schedule.max_age.total_seconds() - (elapsed if window_attempts else 0)
+        asked = min(retry_after(pause, now=NOW), 86_400.0)
+        if schedule.delays:
+            assert outcome.delay >= asked
+        else:
+            assert min(asked, left) <= outcome.delay <= left
+        assert trigger != "test"
+        assert status not in schedule.permanent_statuses | {410}
+
+
+@given(SCHEDULES, st.integers(1, 30))
+def test_delays_grow_up_to_their_limit(schedule: Schedule, charged: int) -> None:
+    steady = replace(schedule, jitter=0, delays=(), max_age=timedelta(days=3650))
+
+    this, following = (next_delay(steady, charged=each, elapsed=0) for each in (charged, charged + 1))
+
+    assert this is not None
+    assert following is not None
+    assert this <= following <= schedule.max_delay.total_seconds()
 
 
 def test_a_claim_is_sent_if_nothing_stands_against_it() -> None:

@@ -183,6 +183,10 @@ async def rotate_secret(
     """
     chosen = generate_secret() if secret is None else _checked_secret(secret)
     sealed = box.seal(chosen, endpoint_id=endpoint_id)
+    now = await session.fetch_row("endpoint_signing", endpoint_id)
+    if now is not None and not now["signing"]:
+        # What waited was held for want of a secret, and time held does not count.
+        await reopen_windows(session, endpoint_id)
     row = await session.fetch_row(
         "endpoint_rotate_secret", endpoint_id, sealed.sealed, sealed.key_id, overlap, actor
     )

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from relay.http import exchange
+from relay.http.dns import make_resolver
 from relay.model import Answer
 from tests.support.lane import failure, lane, post, response
 from tests.support.receiver import SILENCE, After, Receiver, Reply
@@ -242,3 +243,17 @@ async def test_a_server_of_another_protocol_that_speaks_first_is_a_protocol_fail
     async with serving(serve) as url, lane() as transport:
         for _ in range(20):
             assert failure(await transport.send(post(url))).code == "protocol"
+
+
+@pytest.mark.parametrize("seconds", [0.15, 5.0], ids=["before the resolver gives up", "after"])
+async def test_while_no_name_server_answers_it_is_our_own_fault(seconds: float) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        silent = f"127.0.0.1:{nobody.getsockname()[1]}"
+        resolver = make_resolver(lambda _: None, nameservers=[silent], timeout=0.1, tries=1)
+        async with lane(resolver=resolver) as transport:
+            first = failure(await transport.send(post("http://one.test/")))
+            later = failure(await transport.send(post("http://two.test/", timeout=seconds)))
+
+    assert (first.code, first.is_own_fault) == ("dns", True)
+    assert later.is_own_fault
