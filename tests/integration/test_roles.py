@@ -27,7 +27,7 @@ TABLES = (
     "fresh", "setting", "endpoint", "endpoint_secret", "endpoint_condition", "pause", "delivery", "attempt",
     "unrouted", "cancellation", "relay_instance", "audit", "admin_token",
 )  # fmt: skip
-READ_ONLY = ("registry", "subscription", "schema_migration")
+READ_ONLY = ("registry", "subscription", "schema_migration", "last_look")
 VIEWS = ("delivery_log", "delivery_status", "endpoint_health", "backlog")
 
 EVERY_COLUMN = f"insert into relay.outbox ({', '.join(SETTABLE)}) values ({', '.join(SETTABLE.values())})"
@@ -67,6 +67,7 @@ CELLS: list[tuple[str, set[str]]] = [
     ("update relay.endpoint set state = 'paused'", DAEMON),
     ("insert into relay.pause (tenant) values (null)", DAEMON),
     ("update relay.registry set version = 0", NOBODY),
+    ("update relay.last_look set number = 1", DAEMON),
     ("insert into relay.audit (actor, action, object) values ('a', 'b', 'c')", DAEMON),
     ("insert into relay.cancellation (event_id) values (gen_random_uuid())", DAEMON),
     ("update relay.setting set value = 1", DAEMON),
