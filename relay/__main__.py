@@ -19,12 +19,24 @@ COMMANDS = {
     ),
     "config": LazyCommand(target="relay.cli.config:config", summary="Check and show the configuration."),
     "endpoint": LazyCommand(target="relay.cli.endpoint:endpoint", summary="Manage where events go."),
-    "event": LazyCommand(target="relay.cli.event:event", summary="Publish, look up and cancel events."),
+    "event": LazyCommand(
+        target="relay.cli.event:event", summary="Publish, look up, cancel and expunge events."
+    ),
     "delivery": LazyCommand(
         target="relay.cli.delivery:delivery", summary="Find, retry, discard and follow deliveries."
     ),
+    "replay": LazyCommand(
+        target="relay.cli.replay:replay", summary="Send events again, or what an endpoint never had."
+    ),
+    "operation": LazyCommand(
+        target="relay.cli.operation:operation", summary="Follow and cancel changes of many deliveries."
+    ),
     "pause": LazyCommand(target="relay.cli.sending:pause", summary="Stop sending, until `relay resume`."),
     "resume": LazyCommand(target="relay.cli.sending:resume", summary="Go on sending after `relay pause`."),
+    "stats": LazyCommand(target="relay.cli.stats:stats", summary="Show what waits, and how it goes."),
+    "doctor": LazyCommand(
+        target="relay.cli.doctor:doctor", summary="Look whether the database is as Relay needs it."
+    ),
     "health": LazyCommand(target="relay.cli.health:health", summary="Ask the running relay how it is."),
     "listen": LazyCommand(
         target="relay.cli.listen:listen", summary="Receive webhooks here: verify and print them."

@@ -5,8 +5,8 @@ import time
 from contextlib import AsyncExitStack
 
 from relay import __version__
+from relay.caretakers import Caretakers
 from relay.config import Settings
-from relay.endpoints.conditions import ConditionKeeper
 from relay.endpoints.defaults import breaker_rules_of, defaults_of, streak_rules_of
 from relay.endpoints.failing import FailingEndpoints
 from relay.endpoints.health import Standings
@@ -24,7 +24,6 @@ from relay.pipeline.desk import Desk
 from relay.pipeline.dispatcher import Dispatcher
 from relay.pipeline.due import DueTimes
 from relay.pipeline.fanout import FanOut
-from relay.pipeline.housekeeping import Housekeeping
 from relay.pipeline.leases import Leases
 from relay.pipeline.listener import Listener, Rest
 from relay.pipeline.order import OrderKeeper
@@ -139,6 +138,7 @@ class Relay:
         self._rows.change(defaults=defaults_of(settings), refuse_url=url_rule(settings.security))
         if self._sender is not None:
             self._sender.limits = limits_of(settings.delivery)
+            self._caretakers.change(settings)
         self._registry.version = 0  # all endpoints are read again, with the new defaults
         self._listener.woken.set()
 
@@ -208,19 +208,18 @@ class Relay:
             stop=self._stop,
             delay=self._due.delay,
         )
-        self._keeping = Housekeeping(
-            session=self._sessions.admin,
+        self._caretakers = Caretakers(
+            settings=self._settings,
+            sessions=self._sessions,
+            instance=self._instance,
+            backoff=self._backoff,
+            standings=self._standings,
+            notices=self._notices,
+            order=self._order,
             scheduler=self._scheduler,
             leases=self._leases,
-            active=self._instance.active,
+            note_due=self._due.note,
             wake=self._wake,
-            backoff=self._backoff("housekeeping"),
-        )
-        self._conditions = ConditionKeeper(
-            standings=self._standings,
-            session=self._sessions.admin,
-            notices=self._notices,
-            backoff=self._backoff("conditions"),
         )
 
     async def _serve_health(self, stack: AsyncExitStack) -> None:
@@ -247,19 +246,15 @@ class Relay:
                 background.create_task(self._instance.run(), name="instance"),
                 background.create_task(systemd.keep_watchdog(systemd.watchdog_interval()), name="watchdog"),
                 background.create_task(self._vitals.loop_lag.watch(), name="loop lag"),
-                background.create_task(self._keeping.run(), name="housekeeping"),
-                background.create_task(self._conditions.run(), name="endpoint conditions"),
-                background.create_task(self._notices.run(), name="notices"),
-                background.create_task(self._sweep_order(), name="order"),
                 background.create_task(self._say_ready(), name="ready"),
+                *(background.create_task(chore, name=name) for name, chore in self._caretakers.chores()),
             ]
             if self._until_idle:
                 chores.append(background.create_task(self._stop_when_idle(), name="until idle"))
             async with self._dispatcher:
                 await self._feed()
             await self._finish(recording)
-            await self._conditions.finish()
-            await self._notices.finish()
+            await self._caretakers.finish()
             await self._instance.leave(
                 is_empty_handed=self._slots.in_hand == 0 and not self._scheduler.suspects_strays
             )
@@ -308,16 +303,12 @@ class Relay:
             is_idle=lambda: (
                 self._fanning.is_idle
                 and self._claiming.is_idle
-                and self._keeping.surveyed.is_set()
+                and self._caretakers.housekeeping.surveyed.is_set()
                 and self._slots.in_hand == 0
             ),
             is_over=self._instance.standby.is_set,
         )
         self._stop.set()
-
-    async def _sweep_order(self) -> None:
-        active, backoff = self._instance.active, self._backoff("order")
-        await self._order.sweep(self._sessions.admin, active=active, backoff=backoff)
 
     async def _say_ready(self) -> None:
         """Tell the service manager, once the first poll is done or another relay is found at work."""
@@ -341,7 +332,7 @@ class Relay:
         self._standings.distrust()
         self._registry.version = 0  # read again with the breakers
         self._leases.look_at_all()
-        self._keeping.survey_soon()
+        self._caretakers.housekeeping.survey_soon()
         self._listener.woken.set()
 
     def _against_readiness(self) -> list[str]:

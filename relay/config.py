@@ -24,6 +24,7 @@ from relay.config_values import (
     ListenAddress,
     MasterKeys,
     Networks,
+    OptionalDuration,
     Ports,
     PositiveDuration,
     Ratio,
@@ -61,6 +62,7 @@ class Database(_Section):
     """`[database]`: which one, and how Relay notices new events in it."""
 
     dsn: Dsn = SecretStr("")
+    reader_dsn: Dsn = SecretStr("")
     listen: bool = True
     poll_interval: PositiveDuration = timedelta(seconds=1)
 
@@ -124,6 +126,14 @@ class Alerts(_Section):
     tenant: Tenant = "operator"
 
 
+class Retention(_Section):
+    """`[retention]`: how long what is kept once it is over; payload None = as long as the event."""
+
+    delivered: PositiveDuration = timedelta(days=7)
+    dead: PositiveDuration = timedelta(days=30)
+    payload: OptionalDuration = None
+
+
 class Metrics(_Section):
     """`[metrics]`: where /metrics, /healthz and /readyz are served; None = nowhere."""
 
@@ -155,6 +165,7 @@ class Settings(_Section):
     breaker: Breaker = Breaker()
     security: Security = Security()
     alerts: Alerts = Alerts()
+    retention: Retention = Retention()
     metrics: Metrics = Metrics()
     log: Log = Log()
     embedded: Embedded = Embedded()

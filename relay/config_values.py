@@ -86,6 +86,10 @@ def _positive(duration: timedelta) -> timedelta:
     return duration
 
 
+def _duration_or_none(value: object) -> timedelta | None:
+    return None if value == "" else parse_duration(value)
+
+
 def _not_a_boolean(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError(f"{str(value).lower()} is not a number; write a number")  # noqa: TRY004 - pydantic reports ValueErrors
@@ -195,6 +199,9 @@ def _header_value(value: str) -> str:
 Tenant = Annotated[str, AfterValidator(_tenant)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
+OptionalDuration = Annotated[
+    Annotated[timedelta, AfterValidator(_positive)] | None, BeforeValidator(_duration_or_none)
+]
 Durations = Annotated[tuple[PositiveDuration, ...], BeforeValidator(_split)]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 Count = Annotated[int, BeforeValidator(_not_a_boolean), Field(gt=0)]

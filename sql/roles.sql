@@ -100,11 +100,22 @@ grant select on relay.registry, relay.subscription, relay.schema_migration to re
 grant usage, select, update on sequence relay.armed_until to relay_daemon;
 do $$
 begin
-  if to_regclass('relay.look_number') is not null then  -- the schema may be older than this file
+  -- the schema may be older than this file
+  if to_regclass('relay.look_number') is not null then
     grant usage on sequence relay.look_number to relay_daemon;
   end if;
   if to_regclass('relay.last_look') is not null then
     grant select, update on relay.last_look to relay_daemon;
+  end if;
+  if to_regclass('relay.operation') is not null then
+    grant select, insert, update, delete on relay.operation, relay.operation_delivery, relay.attempt_default
+    to relay_daemon;
+    grant select on relay.event to relay_reader, relay_daemon;
+    grant select on sequence relay.outbox_seq_seq to relay_daemon;
+    grant execute on function
+      relay.log_begins(), relay.oldest_partition(timestamptz), relay.check_is_over(text), relay.detach_partition(text),
+      relay.keep_attempts(text, bigint, integer), relay.drop_partition(text)
+    to relay_daemon;
   end if;
 end
 $$;

@@ -28,6 +28,50 @@ $$;
 
 COMMENT ON FUNCTION relay.cancel(event_id uuid) IS 'Withdraws what of an event has not been claimed when the transaction commits.';
 
+-- Name: check_is_over(text); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.check_is_over(partition text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+begin
+  if partition !~ '^attempt_[0-9]{8}$' or to_date(right(partition, 8), 'YYYYMMDD') >= current_date then
+    raise exception '% is no day of the log that is over', partition;
+  end if;
+end
+$_$;
+
+-- Name: detach_partition(text); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.detach_partition(partition text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '500ms'
+    AS $$
+begin
+  perform relay.check_is_over(partition);
+  if exists (select from pg_inherits where inhrelid = to_regclass(format('relay.%I', partition))) then
+    execute format('alter table relay.attempt detach partition relay.%I', partition);
+  end if;
+  return true;
+exception when lock_not_available then
+  return false;
+end
+$$;
+
+-- Name: drop_partition(text); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.drop_partition(partition text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform relay.check_is_over(partition);
+  execute format('drop table if exists relay.%I', partition);
+end
+$$;
+
 -- Name: endpoint_changes(); Type: FUNCTION; Schema: relay
 
 CREATE FUNCTION relay.endpoint_changes() RETURNS trigger
@@ -104,6 +148,57 @@ CREATE FUNCTION relay.is_pattern_list(patterns text[]) RETURNS boolean
   from unnest(patterns) as p
 $_$;
 
+-- Name: keep_attempts(text, bigint, integer); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.keep_attempts(partition text, after bigint, most integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $_$
+declare
+  last bigint;
+begin
+  perform relay.check_is_over(partition);
+  select max(event_seq)
+  into last
+  from (select distinct event_seq from relay.delivery where event_seq > after order by event_seq limit most) as d;
+  execute format(
+    'insert into relay.attempt_default
+     select a.*
+     from (select distinct event_seq from relay.delivery where event_seq > $1 and event_seq <= $2) as d
+     join relay.%I a on a.event_seq = d.event_seq
+     on conflict do nothing',
+    partition)
+  using after, last;
+  update relay.attempt_default a
+  set
+    request_headers = '{}',
+    response_headers = null,
+    response_body = null,
+    error = null
+  from relay.outbox o
+  where a.event_seq > after
+    and a.event_seq <= last
+    and o.seq = a.event_seq
+    and o.is_skeleton;
+  return last;
+end
+$_$;
+
+-- Name: log_begins(); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.log_begins() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+  select min(to_date(right(c.relname, 8), 'YYYYMMDD'))::timestamptz
+  from pg_inherits i
+  join pg_class c on c.oid = i.inhrelid
+  where i.inhparent = 'relay.attempt'::regclass
+    and c.relname ~ '^attempt_[0-9]{8}$'
+$_$;
+
 -- Name: make_partitions(integer); Type: FUNCTION; Schema: relay
 
 CREATE FUNCTION relay.make_partitions(days integer DEFAULT 14) RETURNS integer
@@ -153,6 +248,21 @@ begin
   return null;
 end
 $$;
+
+-- Name: oldest_partition(timestamp with time zone); Type: FUNCTION; Schema: relay
+
+CREATE FUNCTION relay.oldest_partition(before timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+  select min(relname)
+  from pg_class
+  where relnamespace = 'relay'::regnamespace
+    and relkind = 'r'
+    and relname ~ '^attempt_[0-9]{8}$'
+    and to_date(right(relname, 8), 'YYYYMMDD') < least(before::date, current_date)
+$_$;
 
 -- Name: outbox_inserted(); Type: FUNCTION; Schema: relay
 
@@ -617,9 +727,19 @@ CREATE TABLE relay.outbox (
     expires_at timestamp with time zone,
     dedupe_key text,
     traceparent text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expunged_at timestamp with time zone,
+    is_skeleton boolean DEFAULT false NOT NULL
 )
 WITH (vacuum_truncate=off, autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_insert_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+-- Name: COLUMN outbox.expunged_at; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.outbox.expunged_at IS 'When the payload was taken away.';
+
+-- Name: COLUMN outbox.is_skeleton; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.outbox.is_skeleton IS 'Headers, keys and what receivers answered were taken away as well.';
 
 -- Name: pause; Type: TABLE; Schema: relay
 
@@ -858,6 +978,32 @@ ALTER TABLE relay.endpoint_secret ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     CACHE 1
 );
 
+-- Name: event; Type: VIEW; Schema: relay
+
+CREATE VIEW relay.event AS
+ SELECT seq,
+    id,
+    event_type,
+    payload,
+    body,
+    content_type,
+    tenant,
+    ordering_key,
+    sequence,
+    endpoint_id,
+    headers,
+    deliver_at,
+    expires_at,
+    dedupe_key,
+    traceparent,
+    created_at,
+    expunged_at
+   FROM relay.outbox;
+
+-- Name: VIEW event; Type: COMMENT; Schema: relay
+
+COMMENT ON VIEW relay.event IS 'The events, for those who may read: relay replay --where is a condition on it.';
+
 -- Name: last_look; Type: TABLE; Schema: relay
 
 CREATE TABLE relay.last_look (
@@ -879,6 +1025,87 @@ CREATE SEQUENCE relay.look_number
     NO MINVALUE
     NO MAXVALUE
     CACHE 1;
+
+-- Name: operation; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.operation (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    state text DEFAULT 'prepared'::text NOT NULL,
+    selection json NOT NULL,
+    redeliver boolean DEFAULT false NOT NULL,
+    make_missing boolean DEFAULT false NOT NULL,
+    rate double precision,
+    total bigint DEFAULT 0 NOT NULL,
+    taken bigint DEFAULT 0 NOT NULL,
+    after_seq bigint DEFAULT 0 NOT NULL,
+    after_endpoint uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL,
+    results jsonb DEFAULT '{}'::jsonb NOT NULL,
+    actor text NOT NULL,
+    detail text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT operation_kind_check CHECK ((kind = ANY (ARRAY['replay'::text, 'retry'::text, 'discard'::text]))),
+    CONSTRAINT operation_rate_check CHECK ((rate > (0)::double precision)),
+    CONSTRAINT operation_state_check CHECK ((state = ANY (ARRAY['prepared'::text, 'running'::text, 'paused'::text, 'done'::text, 'cancelled'::text, 'failed'::text])))
+);
+
+-- Name: TABLE operation; Type: COMMENT; Schema: relay
+
+COMMENT ON TABLE relay.operation IS 'Changes of many deliveries: what was selected, and how far the relay has got.';
+
+-- Name: COLUMN operation.redeliver; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.operation.redeliver IS 'Whether what was delivered is sent again.';
+
+-- Name: COLUMN operation.make_missing; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.operation.make_missing IS 'Whether deliveries are made that never were.';
+
+-- Name: COLUMN operation.rate; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.operation.rate IS 'Deliveries a second at most; null: no limit.';
+
+-- Name: COLUMN operation.total; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.operation.total IS 'How many deliveries were selected.';
+
+-- Name: COLUMN operation.taken; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.operation.taken IS 'How many of them are done with.';
+
+-- Name: COLUMN operation.after_seq; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.operation.after_seq IS 'The last delivery that is done with: its event; and its endpoint.';
+
+-- Name: COLUMN operation.results; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.operation.results IS 'How many of those had which result.';
+
+-- Name: operation_delivery; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.operation_delivery (
+    operation_id bigint NOT NULL,
+    event_seq bigint NOT NULL,
+    endpoint_id uuid NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_threshold='5000');
+
+-- Name: TABLE operation_delivery; Type: COMMENT; Schema: relay
+
+COMMENT ON TABLE relay.operation_delivery IS 'What was selected, until the operation ends.';
+
+-- Name: operation_id_seq; Type: SEQUENCE; Schema: relay
+
+ALTER TABLE relay.operation ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME relay.operation_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 -- Name: outbox_seq_seq; Type: SEQUENCE; Schema: relay
 
@@ -1030,6 +1257,16 @@ ALTER TABLE ONLY relay.fresh
 
 ALTER TABLE ONLY relay.last_look
     ADD CONSTRAINT last_look_pkey PRIMARY KEY (only_row);
+
+-- Name: operation_delivery operation_delivery_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.operation_delivery
+    ADD CONSTRAINT operation_delivery_pkey PRIMARY KEY (operation_id, event_seq, endpoint_id);
+
+-- Name: operation operation_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.operation
+    ADD CONSTRAINT operation_pkey PRIMARY KEY (id);
 
 -- Name: outbox outbox_id_key; Type: CONSTRAINT; Schema: relay
 

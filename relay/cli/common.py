@@ -43,16 +43,20 @@ class Access:
     dsn: str
     actor: str
 
-    def run(self, work: Callable[[Session], Awaitable[Result]]) -> Result:
+    def run(self, work: Callable[[Session], Awaitable[Result]], *, timeout: float = 30.0) -> Result:
         """Open a session, do the work with it, close it, and return what the work returned.
+
+        Args:
+            work: Gets the session.
+            timeout: Seconds that each statement may take.
 
         Raises:
             DatabaseAway: The database cannot be reached.
         """
-        return run_async(self._with_session(work))
+        return run_async(self._with_session(work, timeout))
 
-    async def _with_session(self, work: Callable[[Session], Awaitable[Result]]) -> Result:
-        session = Session(self.dsn, name="command line")
+    async def _with_session(self, work: Callable[[Session], Awaitable[Result]], limit: float) -> Result:
+        session = Session(self.dsn, name="command line", timeout=limit)
         try:
             return await work(session)
         finally:

@@ -1,18 +1,18 @@
-"""`relay delivery retry` and `discard`: named deliveries, or all that match, in batches."""
+"""`relay delivery retry` and `discard`: named deliveries at once, or all that match as an operation."""
 
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-from relay.admin.operations import delivery_changes
+from relay.admin.operations import bulk, delivery_changes
 from relay.admin.operations.deliveries import DeliveryName, Filter
-from relay.admin.operations.delivery_changes import Change, ChangeResult, Selection
+from relay.admin.operations.delivery_changes import Change, ChangeResult
 from relay.cli import params
-from relay.cli.common import Access, OutputFormat, confirm, output_option, say, with_access, yes_option
+from relay.cli.bulk import carry_out, decide, detach_option, dry_run_option, rate_option
+from relay.cli.common import Access, OutputFormat, output_option, say, with_access, yes_option
 from relay.cli.delivery_filter import filter_of, filter_options
-from relay.cli.output import Column, show_one, show_rows
+from relay.cli.output import Column, show_rows
+from relay.lookback.operations import Selected
 from relay.store.session import Session
 
 _COLUMNS = (
@@ -25,7 +25,6 @@ _QUESTIONS = {
     "discard": "Give up {number} deliveries for good?",
 }
 _names = click.argument("names", nargs=-1, type=params.delivery_name, metavar="[EVENT_ID/ENDPOINT_ID]...")
-_dry_run = click.option("--dry-run", is_flag=True, help="Only say how many match.")
 
 
 @click.command()
@@ -35,7 +34,9 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Only say how many match
     "--state", type=click.Choice(["dead", "retrying", "held"]), help="All that match, and are in this state."
 )
 @filter_options
-@_dry_run
+@rate_option
+@dry_run_option
+@detach_option
 @yes_option
 @output_option()
 def retry(access: Access, names: tuple[DeliveryName, ...], output: OutputFormat, **options: Any) -> None:
@@ -55,7 +56,9 @@ def retry(access: Access, names: tuple[DeliveryName, ...], output: OutputFormat,
     help="All that match, and are in this state.",
 )
 @filter_options
-@_dry_run
+@rate_option
+@dry_run_option
+@detach_option
 @yes_option
 @output_option()
 def discard(access: Access, names: tuple[DeliveryName, ...], output: OutputFormat, **options: Any) -> None:
@@ -73,7 +76,9 @@ def _change(
     options: dict[str, Any],
     output: OutputFormat,
 ) -> None:
-    dry_run, yes, state = (options.pop(name) for name in ("dry_run", "yes", "state"))
+    dry_run, yes, detach, rate, state = (
+        options.pop(name) for name in ("dry_run", "yes", "detach", "rate", "state")
+    )
     is_filtered = state is not None or any(value is not None for value in options.values())
     if bool(names) == is_filtered:
         raise click.UsageError("name deliveries, or select them with --state and other options; one of both")
@@ -82,13 +87,9 @@ def _change(
         return
     if state is None:
         raise click.UsageError("add --state: only deliveries in one state are selected")
-    selection = _select(access, filter_of(state, options))
-    if dry_run or not selection.number:
-        show_one({"matched": selection.number, "results": {}}, output)
-        return
-    confirm(_QUESTIONS[kind].format(number=selection.number), yes=yes)
-    results = _change_selected(access, kind, selection)
-    show_one({"matched": selection.number, "results": dict(sorted(results.items()))}, output)
+    selected = _select(access, kind, filter_of(state, options), rate)
+    if decide(access, selected, _QUESTIONS[kind], dry_run=dry_run, yes=yes, output=output):
+        carry_out(access, selected, detach=detach, output=output)
 
 
 def _change_named(
@@ -109,30 +110,8 @@ def _change_named(
         raise click.exceptions.Exit(1)
 
 
-def _select(access: Access, wanted: Filter) -> Selection:
-    selection = access.run(lambda session: delivery_changes.select(session, wanted))
-    say(f"{selection.number} {'delivery matches' if selection.number == 1 else 'deliveries match'}.")
-    return selection
+def _select(access: Access, kind: Change, wanted: Filter, rate: float | None) -> Selected:
+    async def work(session: Session) -> Selected:
+        return await bulk.prepare_change(session, kind, wanted, rate=rate, actor=access.actor)
 
-
-def _change_selected(access: Access, kind: Change, selection: Selection) -> Counter[str]:
-    from rich.console import Console  # noqa: PLC0415 - only for people, and slow to import
-    from rich.progress import Progress  # noqa: PLC0415 - goes with it
-
-    with Progress(console=Console(stderr=True), disable=not Console(stderr=True).is_terminal) as progress:
-        bar = progress.add_task(kind, total=selection.number)
-        return access.run(
-            lambda session: _in_batches(
-                session, kind, selection, access.actor, lambda number: progress.advance(bar, number)
-            )
-        )
-
-
-async def _in_batches(
-    session: Session, kind: Change, selection: Selection, actor: str, advance: Callable[[int], None]
-) -> Counter[str]:
-    results: Counter[str] = Counter()
-    async for batch in delivery_changes.change_selected(session, kind, selection, actor=actor):
-        results += batch
-        advance(batch.total())
-    return results
+    return access.run(work, timeout=bulk.SELECTING)

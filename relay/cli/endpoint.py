@@ -8,7 +8,7 @@ from uuid import UUID
 
 import click
 
-from relay.admin.operations import delivery_changes, endpoints
+from relay.admin.operations import bulk, endpoints
 from relay.admin.operations.deliveries import Filter
 from relay.admin.operations.endpoint_values import EndpointChanges, EndpointDetails, NewEndpoint, UrlRules
 from relay.admin.operations.errors import Refused
@@ -30,6 +30,7 @@ from relay.config import Settings
 from relay.durations import format_duration
 from relay.http.addresses import AddressPolicy
 from relay.http.guard import OwnAddresses
+from relay.lookback.runner import work_off
 from relay.store.secrets import SecretBox
 from relay.store.session import Session
 
@@ -247,8 +248,12 @@ async def _discard_held(session: Session, endpoint_id: UUID, actor: str) -> int:
             f"endpoint {endpoint_id} is active, so nothing of it waits for this; "
             "`relay delivery discard --state retrying --endpoint ID` gives up what it failed at"
         )
-    selection = await delivery_changes.select(session, Filter(state="held", endpoint_id=endpoint_id))
-    number = 0
-    async for results in delivery_changes.change_selected(session, "discard", selection, actor=actor):
-        number += results["discarded"]
-    return number
+    wanted = Filter(state="held", endpoint_id=endpoint_id)
+    selected = await bulk.prepare_change(session, "discard", wanted, rate=None, actor=actor)
+    await bulk.change(session, selected.operation_id, "start", actor=actor)
+    # Here and not by the relay: it is to be done before the endpoint is resumed.
+    await work_off(session, await bulk.show(session, selected.operation_id))
+    done = await bulk.show(session, selected.operation_id)
+    if done.state != "done":
+        raise Refused(f"operation {done.id}, which gives up what waits, is {done.state}; nothing was resumed")
+    return done.results.get("discarded", 0)

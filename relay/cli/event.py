@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,9 +12,11 @@ import click
 from relay.admin.operations import events
 from relay.admin.operations.events import EventReport, NewEvent, Published
 from relay.cli import params
-from relay.cli.common import Access, OutputFormat, output_option, say, with_access
+from relay.cli.common import Access, OutputFormat, confirm, output_option, say, with_access, yes_option
 from relay.cli.delivery_fields import delivery_fields
 from relay.cli.output import Column, plain, show_fields, show_one, show_rows
+from relay.lookback import expunge as expunging
+from relay.store.session import Session
 
 _LARGEST_PAYLOAD = 64 * 1024**2
 _id = click.argument("event_id", type=click.UUID, metavar="ID")
@@ -25,9 +28,16 @@ _COLUMNS = (
 )
 
 
+_EXPUNGED = (
+    Column(heading="event", value=lambda row: row["event_id"], is_id=True),
+    Column(heading="result", value=lambda row: row["result"]),
+    Column(heading="message", value=lambda row: row["message"]),
+)
+
+
 @click.group()
 def event() -> None:
-    """Publish, look up and cancel events."""
+    """Publish, look up, cancel and expunge events."""
 
 
 @event.command()
@@ -104,6 +114,68 @@ def cancel(access: Access, event_id: UUID, output: OutputFormat) -> None:
         show_rows(_fields(report)["deliveries"], _COLUMNS, output)
     else:
         show_fields(_fields(report), output)
+
+
+@event.command()
+@with_access
+@click.argument("event_ids", nargs=-1, type=click.UUID, metavar="[ID]...")
+@click.option("--tenant", metavar="NAME", help="Instead all events of this tenant.")
+@click.option("--cancel", "withdraw", is_flag=True, help="Withdraw deliveries that wait; else it is refused.")
+@yes_option
+@output_option()
+def expunge(
+    access: Access,
+    *,
+    event_ids: tuple[UUID, ...],
+    tenant: str | None,
+    withdraw: bool,
+    yes: bool,
+    output: OutputFormat,
+) -> None:
+    """Take the contents of events away, for good: payload, headers, keys, and what receivers answered.
+
+    What is left tells that there was an event, where it was sent, when, and how that ended.
+    """
+    if bool(event_ids) == (tenant is not None):
+        raise click.UsageError("name events, or give --tenant; one of both")
+    if tenant is None:
+        confirm(f"Expunge {len(event_ids)} events for good?", yes=yes)
+        _expunge_named(access, event_ids, withdraw=withdraw, output=output)
+        return
+    found = access.run(lambda session: expunging.count(session, tenant))
+    say(f"Tenant {tenant!r} has {found.number} events that are not expunged.")
+    if found.number:
+        confirm(f"Expunge {found.number} events for good?", yes=yes)
+    results: Counter[str] = access.run(
+        lambda session: _expunge_all(session, found, withdraw=withdraw, actor=access.actor)
+    )
+    show_one({"matched": found.number, "results": dict(sorted(results.items()))}, output)
+    if results.total() != results["expunged"]:
+        raise click.exceptions.Exit(1)
+
+
+def _expunge_named(
+    access: Access, event_ids: tuple[UUID, ...], *, withdraw: bool, output: OutputFormat
+) -> None:
+    results = access.run(
+        lambda session: expunging.expunge(session, event_ids, withdraw=withdraw, actor=access.actor)
+    )
+    rows = [
+        {"event_id": str(event_id), "result": result, "message": expunging.WHY[result]}
+        for event_id, result in results
+    ]
+    show_rows(rows, _EXPUNGED, output)
+    if any(result not in {"expunged", "already"} for _, result in results):
+        raise click.exceptions.Exit(1)
+
+
+async def _expunge_all(
+    session: Session, tenant: expunging.Tenant, *, withdraw: bool, actor: str
+) -> Counter[str]:
+    results: Counter[str] = Counter()
+    async for batch in expunging.expunge_tenant(session, tenant, withdraw=withdraw, actor=actor):
+        results += batch
+    return results
 
 
 def _payload(given: str | None) -> str:

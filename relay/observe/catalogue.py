@@ -18,12 +18,15 @@ COMMON_KEYS: dict[str, str] = {
 """Keys that any event may have; they mean the same everywhere."""
 
 KEYS: dict[str, str] = {
+    "attempts": "how many attempts that were kept for events that are gone",
     "bindir": "where PostgreSQL's programs are",
     "changed": "the keys whose value changed",
     "count": "how many there were",
+    "events": "how many events",
     "failing_for_s": "for how long an endpoint has done nothing but fail, in seconds",
     "failures": "how many attempts failed in that time",
     "data_dir": "where the embedded database keeps its files",
+    "days": "how many days of the log",
     "deliveries": "how many deliveries",
     "endpoints": "how many endpoints",
     "in_flight": "how many requests were in flight",
@@ -33,6 +36,8 @@ KEYS: dict[str, str] = {
     "message": "what the library said",
     "needs_restart": "the changed keys that a restart alone applies",
     "open_for_s": "for how long the endpoint is left alone, in seconds",
+    "operation_id": "the operation's number",
+    "payloads": "how many payloads, of events that stay",
     "part": "the part of Relay that it happened in",
     "pid": "the process id",
     "port": "the TCP port",
@@ -265,6 +270,18 @@ CATALOGUE: tuple[LogEvent, ...] = (
         "warning",
         "A library logged something, at this level or a higher one.",
         ("logger", "message"),
+    ),
+    LogEvent(
+        "operation.failed",
+        "error",
+        "A change of many deliveries cannot go on; what it was not done with is left as it is.",
+        ("operation_id", "detail"),
+    ),
+    LogEvent(
+        "retention.done",
+        "info",
+        "What was kept for long enough was deleted.",
+        ("days", "events", "attempts", "payloads"),
     ),
     LogEvent(
         "embedded.started",

@@ -6,8 +6,9 @@ and costs as much as a query.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Protocol, TypeVar
 
 import asyncpg
 
@@ -28,6 +29,25 @@ PIPELINE_SETTINGS: Mapping[str, str] = {
     "jit": "off",
 }
 """Settings of the sessions that move deliveries."""
+
+OPERATION_SETTINGS: Mapping[str, str] = {
+    **PIPELINE_SETTINGS,
+    "synchronous_commit": "on",
+    "lock_timeout": "2s",
+}
+"""Settings of the session that works off what people asked for; its statements go by keys as the pipeline's do."""
+
+RETENTION_SETTINGS: Mapping[str, str] = {
+    # Batches of a thousand in tables of any size: planned anew each time, and never by walking a table.
+    "plan_cache_mode": "force_custom_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+    "lock_timeout": "2s",
+    "synchronous_commit": "on",
+}
+"""Settings of the session that deletes what is over."""
 
 CAREFUL_SETTINGS: Mapping[str, str] = {"synchronous_commit": "on"}
 """Settings of sessions that act for a person: what they report as done has reached the disk."""
@@ -72,6 +92,14 @@ DATA_ERRORS = (
 Setup = Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[None]]
 
 
+class Run(Protocol):
+    """Runs the statement of that name."""
+
+    async def __call__(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        """Return its rows."""
+        ...
+
+
 class Session:
     """A connection, opened when it is first needed and again after it broke.
 
@@ -105,6 +133,10 @@ class Session:
         self._statements: dict[str, asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]] = {}
         self._lock = asyncio.Lock()
 
+    def another(self, name: str) -> "Session":
+        """Return a session of its own on the same database, with the default settings."""
+        return Session(self._dsn, name=name, timeout=self._timeout)
+
     @property
     def is_open(self) -> bool:
         """Whether the connection is there, as far as is known without asking."""
@@ -129,6 +161,31 @@ class Session:
         """Run the statement called `name` and return its first row; errors as in `fetch`."""
         rows = await self.fetch(name, *arguments)
         return rows[0] if rows else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Run]:
+        """Let several statements take effect together, or none of them; gives what runs them, as `fetch` does.
+
+        Raises:
+            DatabaseAway: The connection failed or a limit passed. Whether they took effect is not known if it was the
+                COMMIT that failed.
+            asyncpg.PostgresError: The server refused one.
+        """
+        async with self._lock:
+            connection = await self._guarded(self._connected())
+            transaction = connection.transaction()
+            await self._guarded(transaction.start())
+
+            async def run(name: str, *arguments: object) -> list[asyncpg.Record]:
+                return await self._guarded(self._run(name, query(name), arguments))
+
+            try:
+                yield run
+            except BaseException:
+                if not connection.is_closed():
+                    await self._guarded(transaction.rollback())
+                raise
+            await self._guarded(transaction.commit())
 
     async def ping(self, limit: float) -> None:
         """Ask for a sign of life within `limit` seconds.

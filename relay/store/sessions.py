@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 
 from relay.observe.histogram import Histogram
-from relay.store.session import CAREFUL_SETTINGS, PIPELINE_SETTINGS, Session, Setup
+from relay.store.session import (
+    CAREFUL_SETTINGS,
+    OPERATION_SETTINGS,
+    PIPELINE_SETTINGS,
+    RETENTION_SETTINGS,
+    Session,
+    Setup,
+)
 
 
 class Sessions:
@@ -23,9 +30,20 @@ class Sessions:
         self.claim = Session(dsn, name="claim", settings=PIPELINE_SETTINGS, timed=timed)
         self.record = Session(dsn, name="record", settings=PIPELINE_SETTINGS, timed=timed)
         # Whoever holds locks for long must not keep from their turn all that share this one.
+        self.operations = Session(dsn, name="operations", settings=OPERATION_SETTINGS)
+        self.retention = Session(dsn, name="retention", settings=RETENTION_SETTINGS, timeout=300.0)
         self.admin = Session(dsn, name="admin", settings={**CAREFUL_SETTINGS, "lock_timeout": "2s"})
 
     async def close(self) -> None:
         """Close them all."""
-        for session in (self.look, self.fan_out, self.claim, self.record, self.admin, self.listener):
+        for session in (
+            self.look,
+            self.fan_out,
+            self.claim,
+            self.record,
+            self.operations,
+            self.retention,
+            self.admin,
+            self.listener,
+        ):
             await session.close()

@@ -71,7 +71,7 @@ select
   o.traceparent,
   extract(epoch from o.expires_at)::double precision as expires_at,
   extract(epoch from o.created_at)::double precision as created_at,
-  c.event_id is not null as cancelled,
+  c.event_id is not null or o.expunged_at is not null as cancelled,
   o.payload::text as payload,
   o.body,
   null::bigint as found,

@@ -3,36 +3,57 @@
 -- Takes at most 1000. A delivery that is in flight, or that somebody else holds locked, is left alone. The claim is
 -- counted up, so that a late outcome of an older claim finds nothing to change.
 --
--- $1 event_ids: the deliveries' events
+-- $1 event_seqs: the deliveries' events
 -- $2 endpoint_ids: and their endpoints
--- $3 actor: who does it
--- $4 selection: JSON text, what selected them, noted once in the audit; null: each is noted by its name
+-- $3 actor: who does it, for the audit; null: it is noted elsewhere
 with asked as materialized (
-  select distinct t.event_id, t.endpoint_id, o.seq as event_seq, c.event_id is not null as is_cancelled
-  from unnest($1::uuid[], $2::uuid[]) as t(event_id, endpoint_id)
-  left join relay.outbox o on o.id = t.event_id
-  left join relay.cancellation c on c.event_id = t.event_id
-),
-present as materialized (
-  select event_seq, endpoint_id, d.state = 'cancelled' as is_cancelled
-  from asked
-  join relay.delivery d using (event_seq, endpoint_id)
+  select
+    t.event_seq,
+    t.endpoint_id,
+    o.id as event_id,
+    c.event_id is not null as is_cancelled,
+    d.place,
+    d.place is not null as is_present,
+    d.is_ended
+  from (select distinct event_seq, endpoint_id from unnest($1::bigint[], $2::uuid[]) as t(event_seq, endpoint_id)) as t
+  left join lateral (
+    select id
+    from relay.outbox
+    where seq = t.event_seq
+    limit 1
+  ) as o on true
+  left join lateral (
+    select event_id
+    from relay.cancellation
+    where event_id = o.id
+    limit 1
+  ) as c on true
+  left join lateral (
+    select ctid as place, state = 'cancelled' as is_ended
+    from relay.delivery
+    where event_seq = t.event_seq
+      and endpoint_id = t.endpoint_id
+    limit 1
+  ) as d on true
 ),
 free as materialized (
-  select d.event_seq, d.endpoint_id, d.delivered_before
+  select a.event_seq, a.endpoint_id, a.event_id, d.place, d.delivered_before
   from asked a
-  join relay.delivery d using (event_seq, endpoint_id)
+  cross join lateral (
+    select ctid as place, delivered_before
+    from relay.delivery
+    where ctid = a.place
+      and state <> 'cancelled'
+      and (claimed_by is null or next_attempt_at <= now())
+    limit 1
+    for update skip locked
+  ) as d
   where not a.is_cancelled
-    and d.state <> 'cancelled'
-    and (d.claimed_by is null or d.next_attempt_at <= now())
-  for update of d skip locked
 ),
 dropped as (
-  delete from relay.delivery d
-  using free f
-  where d.event_seq = f.event_seq
-    and d.endpoint_id = f.endpoint_id
-    and f.delivered_before
+  delete from relay.delivery
+  where ctid = any(array(select place from free where delivered_before))
+  returning event_seq, endpoint_id
 ),
 ended as (
   update relay.delivery d
@@ -44,41 +65,46 @@ ended as (
     claim = d.claim + 1,
     recorded = d.claim + 1,
     ended_at = coalesce(d.ended_at, now())
-  from free f
-  where d.event_seq = f.event_seq
-    and d.endpoint_id = f.endpoint_id
-    and not f.delivered_before
+  where d.ctid = any(array(select place from free where not delivered_before))
+  returning event_seq, endpoint_id
 ),
-delivered as materialized (
-  select distinct a.event_seq, a.endpoint_id
-  from asked
-  join relay.attempt a using (event_seq, endpoint_id)
-  where a.outcome = 'delivered'
-    and a.ended
+done as materialized (
+  select event_seq, endpoint_id from dropped
+  union all
+  select event_seq, endpoint_id from ended
+),
+-- What the log tells is asked of those only that have no row.
+logged as materialized (
+  select a.event_seq, a.endpoint_id
+  from asked a
+  cross join lateral (
+    select 1
+    from relay.attempt
+    where event_seq = a.event_seq
+      and endpoint_id = a.endpoint_id
+      and outcome = 'delivered'
+      and ended
+    limit 1
+  ) as l
+  where not a.is_present
 ),
 noted as (
-  insert into relay.audit (actor, action, object, detail)
-  select $3, 'delivery.discard', a.event_id::text || '/' || a.endpoint_id::text, null
-  from asked a
-  join free f using (event_seq, endpoint_id)
-  where $4::text is null
-  union all
-  select $3, 'delivery.discard', 'deliveries', json_build_object('number', count(*), 'selection', $4::json)
-  from free
-  where $4 is not null
-  having count(*) > 0
+  insert into relay.audit (actor, action, object)
+  select $3, 'delivery.discard', f.event_id::text || '/' || f.endpoint_id::text
+  from free f
+  join done using (event_seq, endpoint_id)
+  where $3::text is not null
 )
 select
-  a.event_id,
+  a.event_seq,
   a.endpoint_id,
   case
-    when f.event_seq is not null then 'discarded'
-    when a.is_cancelled or p.is_cancelled then 'cancelled'
-    when p.event_seq is not null then 'in_flight'
-    when d.event_seq is not null then 'delivered'
+    when d.event_seq is not null then 'discarded'
+    when a.is_cancelled or a.is_ended then 'cancelled'
+    when a.is_present then 'in_flight'
+    when l.event_seq is not null then 'delivered'
     else 'not_found'
   end as result
 from asked a
-left join free f using (event_seq, endpoint_id)
-left join present p using (event_seq, endpoint_id)
-left join delivered d using (event_seq, endpoint_id)
+left join done d using (event_seq, endpoint_id)
+left join logged l using (event_seq, endpoint_id)

@@ -1,56 +1,92 @@
 -- Send deliveries again, at once and with a new retry window, and say for each what became of the wish.
 --
--- Takes at most 1000. A delivery that is in flight, that waits for an earlier one of its ordering key, or that somebody
--- else holds locked, is left alone. One that was delivered gets a row of its own that ends with its one attempt; its
--- claims go on from the log's, whose key they are.
--- Relies on the trigger of relay.endpoint, by which the relay looks at the endpoints at once. Their rows are locked
+-- Takes at most 1000, each found by its key and changed at its place, whatever the planner believes of the sizes. A delivery that is in flight, that waits for an earlier one of its ordering key, or that somebody
+-- else holds locked, is left alone. One that was delivered gets a row of its own, whose claims go on from the log's, whose
+-- key they are: sent by hand it ends with its one attempt and stays delivered; a replay reopens it. One that never was is
+-- made only if that is asked for, and not while its event waits to be fanned out.
+-- Retention does not delete an event meanwhile: whoever deletes locks its row first, and is not waited for.
+-- Relies on the trigger of relay.endpoint, by which the relay looks at the endpoints at once, and tries those that are
+-- left alone; only where a person retries, not for the many of an operation, which the relay does itself. Their rows are locked
 -- first and in order: whoever changes an endpoint locks its row and then the registry, and so nobody waits in a circle.
 --
--- $1 event_ids: the deliveries' events
+-- $1 event_seqs: the deliveries' events
 -- $2 endpoint_ids: and their endpoints
 -- $3 redeliver: whether one that was delivered is sent again
--- $4 actor: who does it
--- $5 selection: JSON text, what selected them, noted once in the audit; null: each is noted by its name
-with asked as materialized (
-  select distinct
-    t.event_id,
+-- $4 actor: who does it, for the audit; null: it is noted elsewhere
+-- $5 trigger_type: manual or replay
+-- $6 make_missing: whether one that never was is made
+with pinned as materialized (
+  select o.*
+  from (select distinct seq from unnest($1::bigint[]) as t(seq)) as t
+  cross join lateral (
+    select id, seq, created_at, expires_at, expunged_at
+    from relay.outbox
+    where seq = t.seq
+    limit 1
+    for key share skip locked
+  ) as o
+),
+asked as materialized (
+  select
+    t.event_seq,
     t.endpoint_id,
-    o.seq as event_seq,
+    o.id as event_id,
+    o.created_at,
     o.expires_at <= now() as is_expired,
+    o.expunged_at is not null as is_expunged,
     c.event_id is not null as is_cancelled,
     e.removed_at is not null as is_removed,
-    e.state <> 'active' as is_stopped
-  from unnest($1::uuid[], $2::uuid[]) as t(event_id, endpoint_id)
-  left join relay.outbox o on o.id = t.event_id
-  left join relay.cancellation c on c.event_id = t.event_id
-  left join relay.endpoint e on e.id = t.endpoint_id
-),
-sendable as materialized (
-  select a.event_seq, a.endpoint_id
-  from asked a
-  join relay.endpoint e on e.id = a.endpoint_id
-  where a.event_seq is not null
-    and a.is_expired is not true
-    and not a.is_cancelled
-    and not a.is_removed
-),
-present as materialized (
-  select
-    event_seq,
-    endpoint_id,
-    d.state = 'cancelled' as is_cancelled,
-    d.state = 'held' and d.reason = 'order' as is_held
-  from asked
-  join relay.delivery d using (event_seq, endpoint_id)
+    e.state <> 'active' as is_stopped,
+    o.seq is not null
+      and e.id is not null
+      and e.removed_at is null
+      and o.expunged_at is null
+      and (o.expires_at is null or o.expires_at > now())
+      and c.event_id is null as is_sendable,
+    d.place,
+    d.place is not null as is_present,
+    d.is_ended,
+    d.is_held
+  from (select distinct event_seq, endpoint_id from unnest($1, $2::uuid[]) as t(event_seq, endpoint_id)) as t
+  left join pinned o on o.seq = t.event_seq
+  left join lateral (
+    select event_id
+    from relay.cancellation
+    where event_id = o.id
+    limit 1
+  ) as c on true
+  left join lateral (
+    select id, removed_at, state
+    from relay.endpoint
+    where id = t.endpoint_id
+    limit 1
+  ) as e on true
+  left join lateral (
+    select
+      ctid as place,
+      state = 'cancelled' as is_ended,
+      state = 'held' and reason is not distinct from 'order' as is_held
+    from relay.delivery
+    where event_seq = t.event_seq
+      and endpoint_id = t.endpoint_id
+    limit 1
+  ) as d on true
 ),
 free as materialized (
-  select d.event_seq, d.endpoint_id
-  from sendable s
-  join relay.delivery d using (event_seq, endpoint_id)
-  where (d.claimed_by is null or d.next_attempt_at <= now())
-    and d.state <> 'cancelled'
-    and not (d.state = 'held' and d.reason is not distinct from 'order')
-  for update of d skip locked
+  select a.event_seq, a.endpoint_id, d.place
+  from asked a
+  cross join lateral (
+    select ctid as place
+    from relay.delivery
+    where ctid = a.place
+      and (claimed_by is null or next_attempt_at <= now())
+      and state <> 'cancelled'
+      and not (state = 'held' and reason is not distinct from 'order')
+    limit 1
+    for update skip locked
+  ) as d
+  where a.is_sendable
+    and a.is_present
 ),
 renewed as (
   update relay.delivery d
@@ -63,45 +99,95 @@ renewed as (
     recorded = d.claim + case when d.claimed_by is null then 0 else 1 end,
     window_attempt = 0,
     window_started_at = null,
-    trigger_type = 'manual',
+    trigger_type = $5::text,
     ended_at = null
-  from free f
-  where d.event_seq = f.event_seq
-    and d.endpoint_id = f.endpoint_id
+  where d.ctid = any(array(select place from free))
   returning d.event_seq, d.endpoint_id
 ),
-delivered as materialized (
-  select a.event_seq, a.endpoint_id, max(a.claim) as claim, max(a.attempt) as attempt
-  from asked
-  join relay.attempt a using (event_seq, endpoint_id)
-  where not exists (
-    select from present p where p.event_seq = asked.event_seq and p.endpoint_id = asked.endpoint_id
-  )
-  group by a.event_seq, a.endpoint_id
-  having bool_or(a.outcome = 'delivered' and a.ended)
+-- What the log tells is asked of those only that have no row.
+logged as materialized (
+  select a.event_seq, a.endpoint_id, a.is_sendable, l.claim, l.attempt, l.is_delivered
+  from asked a
+  cross join lateral (
+    select max(claim) as claim, max(attempt) as attempt, bool_or(outcome = 'delivered' and ended) as is_delivered
+    from relay.attempt
+    where event_seq = a.event_seq
+      and endpoint_id = a.endpoint_id
+      and attempted_at >= a.created_at - interval '1 day'
+      and not a.is_present
+  ) as l
+  where not a.is_present
+    and a.event_id is not null
 ),
 inserted as (
   insert into relay.delivery (
     event_seq, endpoint_id, state, next_attempt_at, claim, recorded, attempt, trigger_type, delivered_before, size)
   select
-    d.event_seq, d.endpoint_id, 'retrying', now(), d.claim, d.claim, d.attempt, 'manual', true,
-    coalesce(octet_length(o.payload::text), octet_length(o.body))
-  from delivered d
-  join sendable s using (event_seq, endpoint_id)
-  join relay.outbox o on o.seq = d.event_seq
+    l.event_seq, l.endpoint_id, 'retrying', now(), l.claim, l.claim, l.attempt, $5::text, $5::text = 'manual',
+    (select coalesce(octet_length(payload::text), octet_length(body)) from relay.outbox where seq = l.event_seq)
+  from logged l
   where $3::boolean
+    and l.is_sendable
+    and l.is_delivered
+  on conflict do nothing
+  returning event_seq, endpoint_id, delivered_before
+),
+to_reopen as materialized (
+  select a.part, a.place, a.attempted_at
+  from inserted i
+  cross join lateral (
+    select tableoid as part, ctid as place, attempted_at
+    from relay.attempt
+    where event_seq = i.event_seq
+      and endpoint_id = i.endpoint_id
+      and ended
+    limit 1
+  ) as a
+  where not i.delivered_before
+),
+reopened as (
+  update relay.attempt
+  set ended = false
+  where ctid = any(array(select place from to_reopen))
+    and (tableoid, ctid) in (select part, place from to_reopen)
+    and attempted_at >= (select min(attempted_at) from to_reopen)
+),
+made as (
+  insert into relay.delivery (event_seq, endpoint_id, next_attempt_at, trigger_type, size)
+  select
+    l.event_seq, l.endpoint_id, greatest(now(), o.deliver_at), $5::text,
+    coalesce(octet_length(o.payload::text), octet_length(o.body))
+  from logged l
+  cross join lateral (
+    select deliver_at, payload, body
+    from relay.outbox
+    where seq = l.event_seq
+    limit 1
+  ) as o
+  where $6::boolean
+    and l.is_sendable
+    and l.claim is null
+    and not exists (select from relay.fresh f where f.seq = l.event_seq)
   on conflict do nothing
   returning event_seq, endpoint_id
+),
+routed as (
+  delete from relay.unrouted u
+  using made m
+  where u.event_seq = m.event_seq
 ),
 scheduled as materialized (
   select event_seq, endpoint_id from renewed
   union all
   select event_seq, endpoint_id from inserted
+  union all
+  select event_seq, endpoint_id from made
 ),
 at_endpoints as materialized (
   select id
   from relay.endpoint
-  where id in (select endpoint_id from scheduled)
+  where $4::text is not null
+    and id in (select endpoint_id from scheduled)
   order by id
   for no key update
 ),
@@ -111,32 +197,29 @@ woken as (
   where id = any((select array_agg(id) from at_endpoints)::uuid[])
 ),
 noted as (
-  insert into relay.audit (actor, action, object, detail)
-  select $4, 'delivery.retry', a.event_id::text || '/' || a.endpoint_id::text, null
+  insert into relay.audit (actor, action, object)
+  select $4, 'delivery.retry', a.event_id::text || '/' || a.endpoint_id::text
   from asked a
   join scheduled s using (event_seq, endpoint_id)
-  where $5::text is null
-  union all
-  select $4, 'delivery.retry', 'deliveries', json_build_object('number', count(*), 'selection', $5::json)
-  from scheduled
-  where $5 is not null
-  having count(*) > 0
+  where $4::text is not null
 )
 select
-  a.event_id,
+  a.event_seq,
   a.endpoint_id,
   case
     when s.event_seq is not null and a.is_stopped then 'held'
     when s.event_seq is not null then 'scheduled'
-    when p.event_seq is null and d.event_seq is null then 'not_found'
     when a.is_removed then 'endpoint_removed'
-    when a.is_cancelled or p.is_cancelled then 'cancelled'
+    when a.is_cancelled or a.is_ended then 'cancelled'
     when a.is_expired then 'expired'
-    when p.is_held then 'held'
-    when p.event_seq is not null or $3 then 'in_flight'
+    when a.is_expunged then 'expunged'
+    when a.is_held then 'held'
+    when a.is_present then 'in_flight'
+    when a.event_id is null and exists (select from relay.outbox o where o.seq = a.event_seq) then 'in_flight'
+    when l.is_delivered is not true and not ($6 and l.claim is not null) then 'not_found'
+    when $3 then 'in_flight'
     else 'delivered'
   end as result
 from asked a
 left join scheduled s using (event_seq, endpoint_id)
-left join present p using (event_seq, endpoint_id)
-left join delivered d using (event_seq, endpoint_id)
+left join logged l using (event_seq, endpoint_id)

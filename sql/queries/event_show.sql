@@ -19,6 +19,7 @@ select
   o.traceparent,
   o.created_at,
   c.cancelled_at,
+  o.expunged_at,
   now() as asked_at,
   exists (
     select from relay.relay_instance where state = 'active' and last_seen_at > now() - interval '15 seconds'

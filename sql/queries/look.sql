@@ -78,7 +78,7 @@ select
   extract(epoch from o.deliver_at)::double precision as deliver_at,
   extract(epoch from o.expires_at)::double precision as expires_at,
   extract(epoch from o.created_at)::double precision as created_at,
-  c.event_id is not null as cancelled,
+  c.event_id is not null or o.expunged_at is not null as cancelled,
   case when p.running <= $7::bigint then o.payload::text end as payload,
   case when p.running <= $7::bigint then o.body end as body,
   p.running <= $7::bigint as complete

@@ -13,7 +13,7 @@ __all__ = ["cli", "rows"]
 EVENT_FIELDS = [
     *("id", "event_type", "payload", "content_type", "tenant", "ordering_key", "sequence", "endpoint_id"),
     *("headers", "deliver_at", "expires_at", "dedupe_key", "traceparent", "created_at", "cancelled_at"),
-    "deliveries",
+    *("expunged_at", "deliveries"),
 ]
 STATUS_FIELDS = [
     *("delivery", "event_id", "endpoint_id", "event_type", "tenant", "state", "reason", "attempts"),

@@ -129,7 +129,10 @@ async def test_recording_goes_by_the_key_and_not_through_leases_that_came_and_we
     assert "delivery_due" not in text
 
 
-PARAMETERS = {"look": 8, "fan_out": 19, "claim_due": 6, "record": 23, "end_unknown": 1, "order_release": 2}
+PARAMETERS = {
+    "look": 8, "fan_out": 19, "claim_due": 6, "record": 23, "end_unknown": 1, "order_release": 2,
+    "delivery_discard": 3, "operation_take": 2,
+}  # fmt: skip
 BIG = {"fresh", "delivery", "outbox", "attempt", "cancellation"}
 
 

@@ -25,10 +25,10 @@ SETTABLE = {
 }  # fmt: skip
 TABLES = (
     "fresh", "setting", "endpoint", "endpoint_secret", "endpoint_condition", "pause", "delivery", "attempt",
-    "unrouted", "cancellation", "relay_instance", "audit", "admin_token",
+    "unrouted", "cancellation", "relay_instance", "audit", "admin_token", "operation", "operation_delivery",
 )  # fmt: skip
 READ_ONLY = ("registry", "subscription", "schema_migration", "last_look")
-VIEWS = ("delivery_log", "delivery_status", "endpoint_health", "backlog")
+VIEWS = ("delivery_log", "delivery_status", "endpoint_health", "backlog", "event")
 
 EVERY_COLUMN = f"insert into relay.outbox ({', '.join(SETTABLE)}) values ({', '.join(SETTABLE.values())})"
 EVENT = "insert into relay.outbox (event_type, payload) values ('a', '1')"
@@ -74,6 +74,11 @@ CELLS: list[tuple[str, set[str]]] = [
     ("select setval('relay.armed_until', 1)", DAEMON),
     ("select last_value from relay.armed_until", DAEMON),
     ("select relay.make_partitions(20)", DAEMON),
+    ("select relay.log_begins()", DAEMON),
+    ("select relay.oldest_partition(now())", DAEMON),
+    ("select relay.detach_partition('attempt_20200101')", DAEMON),
+    ("select relay.keep_attempts('attempt_20200101', 0, 10) from relay.log_begins() where false", DAEMON),
+    ("select relay.drop_partition('attempt_20200101')", DAEMON),
     ("create table relay.mine (id int)", NOBODY),
     ("create function relay.mine() returns int language sql as 'select 1'", NOBODY),
     ("alter table relay.outbox add column mine int", NOBODY),

@@ -53,6 +53,7 @@ _ABOUT = {
     "delivery_log": "Every attempt: what was sent and what came back.",
     "endpoint_health": "One row an endpoint, also for removed ones. Ratio and attempts are of the last 5 minutes.",
     "backlog": "What has not ended well, counted by state. A state with nothing in it has no row.",
+    "event": "The events, for those who may read and not write. `relay replay --where` is a condition on it.",
 }
 
 _MEANING: Mapping[str, Mapping[str, str]] = {
@@ -64,7 +65,7 @@ _MEANING: Mapping[str, Mapping[str, str]] = {
         "body": "instead of `payload`, for what is not JSON",
         "content_type": "media type of `body`; `application/octet-stream` if left out",
         "tenant": "only endpoints of the same tenant get it",
-        "ordering_key": "kept with the event; order is not enforced by this version",
+        "ordering_key": "order among events of one key, for endpoints that ask for it",
         "sequence": "your own version number, sent as `X-Webhook-Sequence`",
         "endpoint_id": "only this endpoint, whatever it subscribes to",
         "headers": "extra request headers, a JSON object of strings",
@@ -73,6 +74,7 @@ _MEANING: Mapping[str, Mapping[str, str]] = {
         "dedupe_key": "unique in its tenant",
         "traceparent": "W3C trace context, sent as `traceparent`",
         "created_at": "when it was inserted (not when that was committed)",
+        "expunged_at": "when its contents were taken away; Relay's",
     },
     "delivery_status": {
         "event_id": "the event",
@@ -94,7 +96,7 @@ _MEANING: Mapping[str, Mapping[str, str]] = {
         "endpoint_id": "where it went",
         "url": "the URL at that time",
         "attempt": "number of the attempt, from 1",
-        "trigger_type": "`automatic`, or `manual` after `relay delivery retry`",
+        "trigger_type": "`automatic`, `manual` after `relay delivery retry`, `replay` or `test`",
         "stale": "it happened, but another relay had taken the delivery over, so it changed nothing",
         "status_code": "HTTP status; null if none came",
         "error_code": "`dns`, `connect`, `tls`, `timeout`, `reset`, `protocol`, `not_allowed` or `status`",
@@ -127,6 +129,25 @@ _MEANING: Mapping[str, Mapping[str, str]] = {
         "state": "`pending`, `in_flight`, `retrying`, `held` or `dead`",
         "deliveries": "how many",
         "oldest_age": "age of the oldest event among them",
+    },
+    "event": {
+        "seq": "order of the inserts; never leaves the database",
+        "id": "the event's id, which receivers see",
+        "event_type": "a dotted name such as `invoice.paid`, at most 255 characters",
+        "payload": "JSON, sent byte for byte as inserted",
+        "body": "instead of `payload`, for what is not JSON",
+        "content_type": "media type of `body`; `application/octet-stream` if left out",
+        "tenant": "only endpoints of the same tenant get it",
+        "ordering_key": "order among events of one key, for endpoints that ask for it",
+        "sequence": "your own version number, sent as `X-Webhook-Sequence`",
+        "endpoint_id": "only this endpoint, whatever it subscribes to",
+        "headers": "extra request headers, a JSON object of strings",
+        "deliver_at": "not before",
+        "expires_at": "dead with reason `expired` if it was not delivered by then",
+        "dedupe_key": "unique in its tenant",
+        "traceparent": "W3C trace context, sent as `traceparent`",
+        "created_at": "when it was inserted (not when that was committed)",
+        "expunged_at": "when its contents were taken away; Relay's",
     },
 }
 

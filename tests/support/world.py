@@ -74,27 +74,39 @@ class World:
         for event_id in await self.application.insert_all(['{"id": 0}'] * PROOF, **columns):
             await daemon.wait_for_log("delivery.delivered", event_id=event_id)
 
-    async def relay(self, *arguments: str) -> Any:
+    async def relay(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Any:
         """Run a command of `relay` on the database; it must succeed. Returns what it printed, from JSON.
 
         Args:
             arguments: Of the command line.
+            environment: Added to what it gets.
         """
+        code, printed, complained = await self._run(arguments, environment or {})
+        assert code == 0, complained
+        return orjson.loads(printed)
+
+    async def try_relay(
+        self, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Run a command that may fail; returns its exit code, and what it complained of."""
+        code, _, complained = await self._run(arguments, environment or {})
+        return code, complained
+
+    async def _run(self, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "relay",
             *arguments,
             cwd=CHECKOUT,
-            env={**surroundings(), "RELAY_DATABASE__DSN": self.dsn},
+            env={**surroundings(), "RELAY_DATABASE__DSN": self.dsn, **environment},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         async with asyncio.timeout(LIMIT):
             printed, complained = await process.communicate()
-        assert process.returncode == 0, complained.decode()
-        return orjson.loads(printed)
+        return process.returncode or 0, printed.decode(), complained.decode()
 
 
 @pytest.fixture

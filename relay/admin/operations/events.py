@@ -69,6 +69,7 @@ class Event:
     traceparent: str | None
     created_at: datetime
     cancelled_at: datetime | None
+    expunged_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,2 @@
+-- What time it is: all of a round goes by it.
+select now() as now
