@@ -74,7 +74,8 @@ _MEANING: Mapping[str, Mapping[str, str]] = {
         "dedupe_key": "unique in its tenant",
         "traceparent": "W3C trace context, sent as `traceparent`",
         "created_at": "when it was inserted (not when that was committed)",
-        "expunged_at": "when its contents were taken away; Relay's",
+        "expunged_at": "when its payload was taken away; Relay's",
+        "is_skeleton": "everything else of it was taken away as well; Relay's",
     },
     "delivery_status": {
         "event_id": "the event",
@@ -147,7 +148,7 @@ _MEANING: Mapping[str, Mapping[str, str]] = {
         "dedupe_key": "unique in its tenant",
         "traceparent": "W3C trace context, sent as `traceparent`",
         "created_at": "when it was inserted (not when that was committed)",
-        "expunged_at": "when its contents were taken away; Relay's",
+        "expunged_at": "when its payload was taken away; Relay's",
     },
 }
 
