@@ -37,7 +37,7 @@ test: .venv/.ready-for-tests ## run every test whose tools are present
 
 .PHONY: test-fault
 test-fault: .venv/.ready-for-tests ## kills, restarts and cuts with the full numbers (long)
-	@$(RUN) pytest -m full tests/fault $(ARGS)
+	@$(RUN) pytest -m full tests $(ARGS)
 
 # What Relay is compared with has an environment of its own, and no locks.
 tests/bench/.venv/.ready: tests/bench/requirements.txt

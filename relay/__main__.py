@@ -46,7 +46,9 @@ COMMANDS = {
     "embedded": LazyCommand(
         target="relay.cli.embedded:embedded", summary="Work with the embedded PostgreSQL."
     ),
-    "secrets": LazyCommand(target="relay.cli.secrets:secrets", summary="Make master keys."),
+    "secrets": LazyCommand(
+        target="relay.cli.secrets:secrets", summary="Make master keys, and seal secrets with them."
+    ),
 }
 
 

@@ -34,6 +34,7 @@ from relay.pipeline.scheduler import Scheduler
 from relay.pipeline.sender import Sender, limits_of
 from relay.pipeline.slots import Slots
 from relay.process import calm_the_collector, nothing_to_do
+from relay.store import sealing
 from relay.store.clock import DatabaseClock
 from relay.store.instance import Instance
 from relay.store.secrets import SecretBox
@@ -57,14 +58,22 @@ class Relay:
     Args:
         settings: The configuration.
         dsn: Where the database is; its schema is up to date.
+        box: Opens the endpoints' secrets.
         stop: Set when it is to drain and end.
         until_idle: End by itself once nothing is fresh, in hand or due.
     """
 
     def __init__(
-        self, settings: Settings, *, dsn: str, stop: asyncio.Event, until_idle: bool = False
+        self,
+        settings: Settings,
+        *,
+        dsn: str,
+        box: SecretBox,
+        stop: asyncio.Event,
+        until_idle: bool = False,
     ) -> None:
         self._settings = settings
+        self._box = box
         self._stop = stop
         self._until_idle = until_idle
         self._watch = DatabaseWatch()
@@ -97,7 +106,7 @@ class Relay:
         )
         self._outcome_log = OutcomeLog(sample_success=settings.log.sample_success)
         self._rows = EndpointRows(
-            defaults=defaults_of(settings), secrets=SecretBox(), refuse_url=url_rule(settings.security)
+            defaults=defaults_of(settings), secrets=box, refuse_url=url_rule(settings.security)
         )
         self._registry = Registry(self._rows, self._standings)
         self._notices = Notices(
@@ -114,6 +123,7 @@ class Relay:
         """Start, deliver until `stop` is set, drain, and end.
 
         Raises:
+            ConfigError: A master key is missing that sealed secrets in the database.
             DatabaseAway: The database was not there at the start.
             CannotListen: The address of the health endpoints is taken.
         """
@@ -126,7 +136,7 @@ class Relay:
             await self._live()
         log.info("relay.stopped", unfinished=self._slots.in_hand, uptime_s=round(time.monotonic() - started))
 
-    def reload(self, settings: Settings) -> None:
+    def reload(self, settings: Settings, box: SecretBox) -> None:
         """Take over what of these settings a running relay can change."""
         self._settings = settings
         self._vitals.has_reloaded = True
@@ -135,7 +145,8 @@ class Relay:
         self._standings.failing.rules = streak_rules_of(settings)
         self._notices.tenant = settings.alerts.tenant
         self._guard.policy = address_policy(settings.security)
-        self._rows.change(defaults=defaults_of(settings), refuse_url=url_rule(settings.security))
+        self._box = box
+        self._rows.change(defaults=defaults_of(settings), refuse_url=url_rule(settings.security), secrets=box)
         if self._sender is not None:
             self._sender.limits = limits_of(settings.delivery)
             self._caretakers.change(settings)
@@ -150,6 +161,13 @@ class Relay:
 
     async def _introduce(self) -> None:
         """Enter this process among the relays, and hand the database what it enforces by itself."""
+        await sealing.check(self._sessions.admin, self._box)
+        if self._box.current is None:
+            log.warning("secrets.plain")
+        else:
+            sealed, _ = await sealing.seal_all(self._sessions.admin, self._box, plain_only=True)
+            if sealed:
+                log.info("secrets.sealed", count=sealed)
         await self._instance.register()
         limit = self._settings.delivery.max_payload_bytes
         await self._sessions.admin.fetch("setting_write", "max_payload_bytes", limit)

@@ -63,6 +63,7 @@ class Database(_Section):
 
     dsn: Dsn = SecretStr("")
     reader_dsn: Dsn = SecretStr("")
+    allow_plaintext: bool = False
     listen: bool = True
     poll_interval: PositiveDuration = timedelta(seconds=1)
 
@@ -109,7 +110,7 @@ class Breaker(_Section):
 
 
 class Security(_Section):
-    """`[security]`: where requests may go, and the keys kept for encrypting endpoints' secrets at rest."""
+    """`[security]`: where requests may go, and the keys that seal endpoints' secrets."""
 
     allow_http: bool = False
     allow_cidrs: Networks = ()

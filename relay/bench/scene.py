@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -53,6 +53,7 @@ class Scenery:
         settings: Others, as in the environment but without `RELAY_`.
         url: The URL of an endpoint; None: the sink's, which answers at once.
         template: What its database is a copy of, endpoints of this shape included; None: an empty one.
+        program: What Python runs as the relay.
     """
 
     shape: Shape = field(default_factory=Shape)
@@ -60,6 +61,7 @@ class Scenery:
     settings: Mapping[str, str] = field(default_factory=dict)
     url: Callable[[int], str] | None = None
     template: Template | None = None
+    program: Sequence[str] = ("-m", "relay")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +204,7 @@ async def set_scene(stage: Stage, scenery: Scenery) -> AsyncIterator[Scene]:
                 observer=observer,
                 observer_pid=observer.get_server_pid(),
                 secrets=secrets,
-                daemon=Daemon(stage.folder / f"relay-{number}.log", _settings(scenery)),
+                daemon=Daemon(stage.folder / f"relay-{number}.log", _settings(scenery), scenery.program),
                 port=port,
                 shape=scenery.shape,
                 old=await observer.fetchval("select coalesce(max(seq), 0) from relay.outbox"),

@@ -16,6 +16,9 @@ import click
 
 from relay.config import ConfigError, Settings, load
 from relay.embedded import default_data_dir, running_dsn
+from relay.embedded.key import read_key
+from relay.store.dsn import exposed_hosts
+from relay.store.secrets import SecretBox
 from relay.store.session import Session
 
 OutputFormat = Literal["table", "json", "jsonl"]
@@ -42,6 +45,11 @@ class Access:
     settings: Settings
     dsn: str
     actor: str
+
+    @property
+    def box(self) -> SecretBox:
+        """What opens and seals the endpoints' secrets."""
+        return secret_box(self.settings)
 
     def run(self, work: Callable[[Session], Awaitable[Result]], *, timeout: float = 30.0) -> Result:
         """Open a session, do the work with it, close it, and return what the work returned.
@@ -111,6 +119,8 @@ def required_dsn(settings: Settings) -> str:
     dsn = settings.database.dsn.get_secret_value()
     if dsn:
         _check_hosts(dsn)
+        if not settings.database.allow_plaintext:
+            check_tls("database.dsn", dsn)
         return dsn
     embedded = running_dsn(settings.embedded.data_dir or default_data_dir())
     if embedded is None:
@@ -123,6 +133,30 @@ def _check_hosts(dsn: str) -> None:
     hosts = urlsplit(dsn).netloc.rpartition("@")[2]
     if not all(_HOST.fullmatch(host) for host in hosts.split(",")):
         raise ConfigError((f"database.dsn has a host that cannot be read: {hosts}; write HOST or HOST:PORT",))
+
+
+def check_tls(key: str, dsn: str) -> None:
+    """Refuse a database across a network without verified TLS.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    if exposed := exposed_hosts(dsn):
+        problem = (
+            f"{key} leads over a network to {', '.join(exposed)} without verified TLS: add "
+            "?sslmode=verify-full (with sslrootcert=FILE if its authority is your own), or set "
+            "database.allow_plaintext = true if nobody else can be on the way"
+        )
+        raise ConfigError((problem,))
+
+
+def secret_box(settings: Settings) -> SecretBox:
+    """Return what opens and seals secrets: with the configured master keys, else with the embedded database's own."""
+    keys = [key.get_secret_value() for key in settings.security.master_key]
+    if not keys and not settings.database.dsn.get_secret_value():
+        key = read_key(settings.embedded.data_dir or default_data_dir())
+        keys = [] if key is None else [key]
+    return SecretBox(keys)
 
 
 def current_actor() -> str:

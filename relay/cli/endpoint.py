@@ -31,7 +31,6 @@ from relay.durations import format_duration
 from relay.http.addresses import AddressPolicy
 from relay.http.guard import OwnAddresses
 from relay.lookback.runner import work_off
-from relay.store.secrets import SecretBox
 from relay.store.session import Session
 
 _COLUMNS = (
@@ -77,7 +76,7 @@ def add(access: Access, secret_file: TextIO | None, output: OutputFormat, **_fie
     async def work(session: Session) -> endpoints.AddedEndpoint:
         rules = url_rules(access.settings)
         return await endpoints.add(
-            session, wanted, rules=rules, box=SecretBox(), actor=access.actor, secret=secret
+            session, wanted, rules=rules, box=access.box, actor=access.actor, secret=secret
         )
 
     added = access.run(work)
@@ -165,7 +164,7 @@ def rotate_secret(
 
     async def work(session: Session) -> endpoints.RotatedSecret:
         return await endpoints.rotate_secret(
-            session, endpoint_id, box=SecretBox(), actor=access.actor, overlap=span, secret=secret
+            session, endpoint_id, box=access.box, actor=access.actor, overlap=span, secret=secret
         )
 
     rotated = access.run(work)

@@ -10,7 +10,7 @@ from relay.admin.operations import bulk
 from relay.admin.operations.bulk import ENDED_STATES, ReplayFilter
 from relay.cli import params
 from relay.cli.bulk import carry_out, decide, detach_option, dry_run_option
-from relay.cli.common import Access, OutputFormat, output_option, with_access, yes_option
+from relay.cli.common import Access, OutputFormat, check_tls, output_option, with_access, yes_option
 from relay.lookback.operations import Selected
 from relay.lookback.where import WhereRefused, matching
 from relay.store.session import Session
@@ -98,6 +98,9 @@ def _select(access: Access, wanted: ReplayFilter, *, rate: float, limit: float) 
     reader_dsn = access.settings.database.reader_dsn.get_secret_value()
     if wanted.where is not None and not reader_dsn:
         raise click.UsageError(_NO_READER)
+
+    if reader_dsn and not access.settings.database.allow_plaintext:
+        check_tls("database.reader_dsn", reader_dsn)
 
     def events() -> AsyncIterator[list[int]] | None:
         if wanted.where is None:

@@ -12,10 +12,10 @@ import uvloop
 
 from relay import __version__
 from relay.app import Relay
-from relay.cli.common import config_options, required_dsn
+from relay.cli.common import config_options, required_dsn, secret_box
 from relay.config import ConfigError, LoadedSettings, changed_needing_restart, load
 from relay.embedded.errors import EmbeddedError
-from relay.embedded.key import ensure_key_file
+from relay.embedded.key import ensure_key_file, key_path
 from relay.embedded.location import default_data_dir
 from relay.embedded.postgres import EmbeddedPostgres
 from relay.observe import systemd
@@ -95,7 +95,7 @@ class Daemon:
         data_dir = settings.embedded.data_dir or default_data_dir()
         with EmbeddedPostgres(data_dir, bindir=settings.embedded.bindir) as server:
             self._server = server
-            ensure_key_file(data_dir.with_name(data_dir.name + ".key"))
+            ensure_key_file(key_path(data_dir))
             log.info("embedded.started", data_dir=str(data_dir), pid=server.pid)
             yield server.dsn
         log.info("embedded.stopped", data_dir=str(data_dir))
@@ -103,7 +103,8 @@ class Daemon:
     async def _serve(self, dsn: str, *, until_idle: bool) -> None:
         await self._prepare(dsn)
         stop = asyncio.Event()
-        relay = Relay(self._loaded.settings, dsn=dsn, stop=stop, until_idle=until_idle)
+        box = secret_box(self._loaded.settings)
+        relay = Relay(self._loaded.settings, dsn=dsn, box=box, stop=stop, until_idle=until_idle)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
@@ -160,5 +161,5 @@ class Daemon:
         needs_restart = changed_needing_restart(self._loaded.settings, new.settings)
         self._loaded = new
         configure(new.settings.log.level, new.settings.log.format)
-        relay.reload(new.settings)
+        relay.reload(new.settings, secret_box(new.settings))
         log.info("config.reloaded", needs_restart=list(needs_restart))

@@ -7,12 +7,36 @@ from pathlib import Path
 
 import click
 
+from relay.cli.common import Access, OutputFormat, output_option, with_access
+from relay.cli.output import show_one
+from relay.store import sealing
+
 KEY_BYTES = 32
 
 
 @click.group()
 def secrets() -> None:
-    """Make master keys."""
+    """Make master keys, and seal secrets with them."""
+
+
+@secrets.command()
+@with_access
+@output_option()
+def rewrap(access: Access, output: OutputFormat) -> None:
+    """Seal every endpoint's secret with the first key of security.master_key.
+
+    To change master keys: put the new one first and reload the relay, run this, then take the old one away. Requests go
+    on being signed meanwhile.
+    """
+    box = access.box
+    if box.current is None:
+        raise click.UsageError("security.master_key is empty; `relay secrets generate-key` makes one")
+    sealed, unreadable = access.run(lambda session: sealing.seal_all(session, box))
+    show_one({"sealed": sealed, "unreadable": unreadable, "key_id": box.current}, output)
+    if unreadable:
+        raise click.ClickException(
+            f"{unreadable} secrets cannot be opened with these keys; add the key that sealed them, or rotate them"
+        )
 
 
 @secrets.command("generate-key")

@@ -23,6 +23,7 @@ Next:
   systemd-sysusers                           # makes the user relay
   edit /etc/relay/config.toml                # at least [database] dsn; then: relay config check
   systemd-tmpfiles --create relay.conf       # lets that user, and nobody else, read it
+  relay systemd install                      # again: the units allow the addresses that it names
   systemctl daemon-reload
   systemctl enable --now relay.service"""
 
@@ -36,7 +37,7 @@ def systemd() -> None:
 def print_units() -> None:
     """Print the units as they would be installed."""
     for name in _UNITS:
-        click.echo(f"# /etc/systemd/system/{name}\n{_text(name)}")
+        click.echo(f"# /etc/systemd/system/{name}\n{_text(name, Path('/'))}")
 
 
 @systemd.command()
@@ -49,9 +50,9 @@ def print_units() -> None:
 def install(root: Path) -> None:
     """Write units, sysusers and tmpfiles entries, and an example configuration if there is none."""
     try:
-        for name, place in _INSTALLED_AS.items():
-            _write(root / place, _text(name), mode=0o644)
         _write_example(root / "etc/relay/config.toml")
+        for name, place in _INSTALLED_AS.items():
+            _write(root / place, _text(name, root), mode=0o644)
     except OSError as error:
         raise click.ClickException(
             f"cannot write {error.filename}: {error.strerror}; run as root, or use --root DIR"
@@ -75,9 +76,18 @@ def quoted(word: str) -> str:
     return f'"{escaped}"' if re.search(r"[\s\"'\\;]", word) else escaped
 
 
-def _text(name: str) -> str:
+def _text(name: str, root: Path) -> str:
     command = " ".join(quoted(word) for word in relay_command())
-    return shipped(f"systemd/{name}").read_text(encoding="utf-8").replace("@RELAY@", command)
+    text = shipped(f"systemd/{name}").read_text(encoding="utf-8").replace("@RELAY@", command)
+    if "@EGRESS@" not in text:
+        return text
+    from relay.cli.egress import egress_lines  # noqa: PLC0415 - reads the configuration, which is slow to import
+
+    return text.replace("@EGRESS@", egress_lines(root, _complain))
+
+
+def _complain(message: str) -> None:
+    click.echo(f"Warning: {message}", err=True)
 
 
 def _write(path: Path, text: str, *, mode: int) -> None:

@@ -5,7 +5,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,11 +35,15 @@ class Daemon:
     Args:
         log: The file that its output goes to.
         settings: What is otherwise than the defaults, as in the environment but without `RELAY_`.
+        program: What Python runs.
     """
 
-    def __init__(self, log: Path, settings: Mapping[str, str] = SETTINGS) -> None:
+    def __init__(
+        self, log: Path, settings: Mapping[str, str] = SETTINGS, program: Sequence[str] = ("-m", "relay")
+    ) -> None:
         self.log = log
         self._settings = settings
+        self._program = program
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, *, dsn: str, port: int) -> None:
@@ -54,7 +58,7 @@ class Daemon:
         }
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", "relay", "run",
+                sys.executable, "-P", *self._program, "run",
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

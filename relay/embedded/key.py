@@ -8,6 +8,19 @@ from pathlib import Path
 KEY_BYTES = 32
 
 
+def key_path(data_dir: Path) -> Path:
+    """Return where the master key of an embedded database is: beside its folder, and not in it, as backups are."""
+    return data_dir.with_name(data_dir.name + ".key")
+
+
+def read_key(data_dir: Path) -> bytes | None:
+    """Return the master key of an embedded database; None if it has none, or it is not for us to read."""
+    try:
+        return base64.b64decode(key_path(data_dir).read_text(encoding="ascii").strip())
+    except OSError:
+        return None
+
+
 def ensure_key_file(path: Path) -> str:
     """Return the master key in `path`: base64 of 32 bytes; made, readable for its owner only, if it is not there.
 

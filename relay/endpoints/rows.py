@@ -75,10 +75,13 @@ class EndpointRows:
         self._secrets = secrets
         self._refuse_url = refuse_url
 
-    def change(self, *, defaults: Defaults, refuse_url: Callable[[str], str | None]) -> None:
+    def change(
+        self, *, defaults: Defaults, refuse_url: Callable[[str], str | None], secrets: SecretBox
+    ) -> None:
         """Read with other rules from now on."""
         self._defaults = defaults
         self._refuse_url = refuse_url
+        self._secrets = secrets
 
     async def read(self, session: Session, *, known: int) -> Changes:
         """Read what changed after version `known`, or everything where that cannot be told apart."""

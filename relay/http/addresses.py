@@ -3,10 +3,20 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    collapse_addresses,
+    ip_address,
+    ip_network,
+)
+from typing import TypeVar
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+AnyNetwork = TypeVar("AnyNetwork", IPv4Network, IPv6Network)
 
 # IANA's special-purpose registry for IPv4, with what clouds put in between. Not `ipaddress.is_global`, which
 # takes multicast and Azure's metadata address for global ones.
@@ -69,6 +79,23 @@ _COMPATIBLE_IPV4 = IPv6Network("::/96")
 _NOT_COMPATIBLE = frozenset({IPv6Address("::"), IPv6Address("::1")})
 # RFC 5214: the interface id of ISATAP is 0000:5efe or 0200:5efe followed by an IPv4 address.
 _ISATAP_IDS = frozenset({0x00005EFE, 0x02005EFE})
+
+
+def public_networks() -> tuple[Network, ...]:
+    """Return the networks that the tables leave open, as few as they are: for what can only be told what to allow."""
+    v4: list[IPv4Network] = [IPv4Network("0.0.0.0/0")]
+    for refused4, _ in _REFUSED_IPV4:
+        v4 = [part for network in v4 for part in _without(network, refused4)]
+    v6: list[IPv6Network] = [_GLOBAL_IPV6]
+    for refused6, _ in (*_REFUSED_IPV6, *_CARRIES_IPV4):
+        v6 = [part for network in v6 for part in _without(network, refused6)]
+    return (*collapse_addresses(v4), *collapse_addresses(v6))
+
+
+def _without(network: AnyNetwork, refused: AnyNetwork) -> list[AnyNetwork]:
+    if network.subnet_of(refused):
+        return []
+    return list(network.address_exclude(refused)) if refused.subnet_of(network) else [network]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

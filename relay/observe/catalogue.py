@@ -272,6 +272,17 @@ CATALOGUE: tuple[LogEvent, ...] = (
         ("logger", "message"),
     ),
     LogEvent(
+        "secrets.plain",
+        "warning",
+        "There is no master key, so endpoints' secrets are stored without encryption.",
+    ),
+    LogEvent(
+        "secrets.sealed",
+        "info",
+        "Secrets that were stored without encryption are sealed now.",
+        ("count",),
+    ),
+    LogEvent(
         "operation.failed",
         "error",
         "A change of many deliveries cannot go on; what it was not done with is left as it is.",

@@ -10,6 +10,7 @@ from relay.bench.stage import set_stage
 from tests.bench.figures import (
     application,
     full_tables,
+    guard,
     idle,
     in_flight,
     latency,
@@ -41,6 +42,7 @@ FIGURES = {
         lookback,
         idle,
         tls,
+        guard,
         profile,
     )
 }

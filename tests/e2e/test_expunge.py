@@ -1,28 +1,18 @@
 """`relay event expunge`: no byte of the contents is left, and the log still tells what happened."""
 
 import asyncio
-import subprocess
 from uuid import UUID
 
 import pytest
 
 from tests.support.command_line import CommandLine, Rows, cli, rows
-from tests.support.postgres import installed_bindirs
+from tests.support.postgres import pg_dump
 from tests.support.receiver import Received, Reply
 from tests.support.world import World
 
 __all__ = ["cli", "rows"]
 
 CANARY = "canary-4f1c9a"
-
-
-def dump(dsn: str) -> str:
-    """Return all that is in a database, as text."""
-    program = installed_bindirs()["wheel"] / "pg_dump"
-    done = subprocess.run(
-        [program, "--inserts", dsn], capture_output=True, text=True, check=True
-    )  # fmt: skip
-    return done.stdout
 
 
 async def test_no_byte_of_what_was_sent_is_left(world: World) -> None:
@@ -49,13 +39,13 @@ async def test_no_byte_of_what_was_sent_is_left(world: World) -> None:
             "select count(*) = 2 from relay.delivery_status where event_id = $1 and state in ('delivered', 'dead')",
             each,
         )
-    assert CANARY in await asyncio.to_thread(dump, world.dsn)
+    assert CANARY in await asyncio.to_thread(pg_dump, world.dsn)
     before = await application.log_of(event_id)
 
     (result,) = await world.relay("event", "expunge", str(event_id), "--yes", "-o", "json")
 
     assert result["result"] == "expunged"
-    assert CANARY not in await asyncio.to_thread(dump, world.dsn)
+    assert CANARY not in await asyncio.to_thread(pg_dump, world.dsn)
     after = await application.log_of(event_id)
     told = ("attempt", "status_code", "outcome", "attempted_at", "duration_ms", "url")
     assert [[row[name] for name in told] for row in after] == [[row[name] for name in told] for row in before]

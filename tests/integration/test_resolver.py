@@ -1,7 +1,9 @@
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -123,3 +125,25 @@ async def test_name_servers_that_answer_nothing_are_our_own_trouble(is_bound: bo
             assert failure_of(trouble.value).is_own_fault
         finally:
             await resolver.close()
+
+
+async def test_ten_thousand_questions_leave_no_descriptor_open(server: tuple[NameServer, str]) -> None:
+    resolver = make_resolver(AddressPolicy().refuse, nameservers=[server[1]])
+
+    async def ask(number: int) -> None:
+        name = "good.test" if number % 2 else f"missing-{number}.test"
+        with contextlib.suppress(OSError):
+            await resolver.resolve(name, 443)
+
+    try:
+        await ask(1)
+        before = descriptors()
+        for start in range(0, 10_000, 500):
+            await asyncio.gather(*(ask(number) for number in range(start, start + 500)))
+        assert descriptors() <= before + 2
+    finally:
+        await resolver.close()
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -178,6 +178,7 @@ async def start_daemon(
     options: Sequence[str] = (),
     sections: Sections | None = None,
     environment: Mapping[str, str] | None = None,
+    wrapper: Sequence[str] = (),
 ) -> Daemon:
     """Start the daemon; whoever calls this ends it. The kernel kills it when this process dies.
 
@@ -187,11 +188,13 @@ async def start_daemon(
         options: More of the command line, such as "--embedded" or "--until-idle".
         sections: Of the configuration, on top of `LOOPBACK`.
         environment: Added to this process's own, of which nothing configures Relay.
+        wrapper: A command that runs the command that follows it.
     """
     config = folder / "relay.toml"
     database: Sections = {"database": {"dsn": dsn}} if dsn else {}
     config.write_text(config_text(LOOPBACK, database, sections or {}), encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
+        *wrapper,
         sys.executable,
         "-m",
         "relay",

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -75,3 +76,9 @@ def postgres_server() -> Iterator[EmbeddedPostgres]:
 def postgres_dsn(postgres_server: EmbeddedPostgres) -> str:
     """Provide the connection string of that server's database `relay`."""
     return postgres_server.dsn
+
+
+def pg_dump(dsn: str) -> str:
+    """Return all that is in a database, as text."""
+    program = installed_bindirs()["wheel"] / "pg_dump"
+    return subprocess.run([str(program), "--inserts", dsn], capture_output=True, text=True, check=True).stdout

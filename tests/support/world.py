@@ -44,6 +44,7 @@ class World:
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         waits: bool = True,
+        wrapper: Sequence[str] = (),
     ) -> Daemon:
         """Start a daemon on the database.
 
@@ -53,11 +54,17 @@ class World:
             options: More of its command line.
             environment: Added to what it gets.
             waits: Until it has reported that it is ready.
+            wrapper: A command that runs the command that follows it.
         """
         folder = self.folder / f"daemon-{len(self.daemons) + 1}"
         folder.mkdir()
         daemon = await start_daemon(
-            folder, dsn or self.dsn, options=options, sections=sections, environment=environment
+            folder,
+            dsn or self.dsn,
+            options=options,
+            sections=sections,
+            environment=environment,
+            wrapper=wrapper,
         )
         self.daemons.append(daemon)
         if waits:

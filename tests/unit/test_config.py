@@ -55,6 +55,7 @@ def test_the_example_says_why_each_key_is_there_and_which_need_a_restart() -> No
 def everything_changed() -> Settings:
     overrides = {
         "database.dsn": DSN,
+        "database.allow_plaintext": True,
         "database.listen": False,
         "database.poll_interval": "2s",
         "embedded.data_dir": "/x",
@@ -76,6 +77,7 @@ def test_what_a_reload_cannot_apply_is_named() -> None:
     assert changed_needing_restart(Settings(), Settings()) == ()
     assert changed_needing_restart(Settings(), everything_changed()) == (
         "database.dsn",
+        "database.allow_plaintext",
         "database.listen",
         "database.poll_interval",
         "delivery.max_in_flight",

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from relay.http.addresses import AddressPolicy
@@ -112,6 +112,17 @@ def test_any_ipv6_address_is_judged_like_the_simple_table_however_it_is_written(
     head = ":".join(address.exploded.split(":")[:6])
     for text in (str(address), address.exploded, str(address).upper(), f"{head}:{tail}"):
         assert (CLOSED.refuse(text) is None) == simple_ipv6(value), text
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+@settings(max_examples=100_000, deadline=None)
+@given(st.integers(0, 2**32 - 1), IPV6)
+def test_a_hundred_thousand_addresses_are_judged_like_the_simple_tables(v4: int, v6: int) -> None:
+    assert (CLOSED.refuse(str(IPv4Address(v4))) is None) == simple_ipv4(v4)
+    address = IPv6Address(v6)
+    for text in (str(address), address.exploded, str(address).upper()):
+        assert (CLOSED.refuse(text) is None) == simple_ipv6(v6), text
 
 
 @pytest.mark.parametrize(

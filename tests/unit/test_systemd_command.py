@@ -11,11 +11,11 @@ from relay.durations import parse_duration
 from relay.shipped_files import shipped
 
 PLACES = (
+    "etc/relay/config.toml",
     "etc/systemd/system/relay.service",
     "etc/systemd/system/relay@.service",
     "usr/lib/sysusers.d/relay.conf",
     "usr/lib/tmpfiles.d/relay.conf",
-    "etc/relay/config.toml",
 )
 
 
@@ -40,17 +40,17 @@ def test_only_the_service_may_read_the_configuration(tmp_path: Path) -> None:
 
     assert stat.S_IMODE((tmp_path / "etc/relay").stat().st_mode) & 0o007 == 0
     assert stat.S_IMODE((tmp_path / "etc/relay/config.toml").stat().st_mode) == 0o640
-    assert stat.S_IMODE((tmp_path / PLACES[0]).stat().st_mode) == 0o644
+    assert stat.S_IMODE((tmp_path / PLACES[1]).stat().st_mode) == 0o644
 
 
 def test_installing_again_renews_the_units_and_keeps_the_configuration(tmp_path: Path) -> None:
     install(tmp_path)
-    (tmp_path / PLACES[0]).write_text("old")
+    (tmp_path / PLACES[1]).write_text("old")
     (tmp_path / "etc/relay/config.toml").write_text("# the operator's")
 
     listed = install(tmp_path)
 
-    assert "ExecStart=" in (tmp_path / PLACES[0]).read_text()
+    assert "ExecStart=" in (tmp_path / PLACES[1]).read_text()
     assert (tmp_path / "etc/relay/config.toml").read_text() == "# the operator's"
     assert "config.toml" not in listed
 

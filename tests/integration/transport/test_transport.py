@@ -233,7 +233,7 @@ async def test_after_a_part_of_a_response_nothing_is_sent_again(part: bytes, is_
 async def test_a_pushed_response_never_answers_the_next_request() -> None:
     """Neither one that was read while the connection was idle, nor one that the kernel still has."""
     async with Receiver() as receiver, lane() as transport:
-        for number in range(100):
+        for number in range(1000):
             assert response(await transport.send(post(receiver.url()))).status == 200
             for connection in receiver._living:
                 connection._transport.write(PUSHED)
