@@ -4,8 +4,13 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 _PROC = Path("/proc")
+BOOT_ID = "BOOT_ID"
+"""The environment variable in which a unit tells what /proc does not."""
+_UNKNOWN = uuid4().hex
+"""Nobody else's: whose boot is not known is never proven to be gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +44,11 @@ def is_gone(process: ProcessIdentity) -> bool:
 
 
 def _boot_id() -> str:
-    kernel = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-    return f"{kernel} {(_PROC / 'self/ns/pid').readlink()}"
+    try:
+        kernel = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # under ProcSubset=pid, where the unit tells it
+        kernel = os.environ.get(BOOT_ID, "") or _UNKNOWN
+    return f"{kernel.replace('-', '')} {(_PROC / 'self/ns/pid').readlink()}"
 
 
 def _started(pid: int) -> str | None:

@@ -1,6 +1,7 @@
 """A real run stays within what the unit allows."""
 
 import asyncio
+import os
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from relay.shipped_files import shipped
+from relay.store.processes import BOOT_ID
 from tests.support.certificates import make_certificate, server_side
 from tests.support.daemon import Sections
 from tests.support.receiver import Receiver
@@ -18,6 +20,7 @@ from tests.support.world import World
 FILTER = re.compile(r"^SystemCallFilter=(~?)(.+)$", re.MULTILINE)
 CALL = re.compile(r"^\d+ +(?:<\.\.\. )?([a-z_0-9]+)(?:\(| resumed)")
 FAMILY = re.compile(r"^\d+ +socket\((AF_[A-Z0-9]+)", re.MULTILINE)
+BOOT = "0123456789abcdef0123456789abcdef"
 MDWE = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -79,6 +82,23 @@ async def test_every_system_call_of_a_real_run_is_in_the_units_filter(world: Wor
     assert len(used) > 30
     assert used - allowed_calls() == set()
     assert set(FAMILY.findall(text)) <= {"AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a mount namespace; run the tests as root")
+async def test_it_runs_where_proc_has_processes_alone(world: World, tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    script = 'mount -t proc -o subset=pid,hidepid=invisible proc /proc && exec "$@"'
+    wrapper = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    first = await world.start(trusting(certificate), wrapper=wrapper, environment={BOOT_ID: BOOT})
+    await work(world, certificate)
+    held = await world.application.fetchval("select boot_id from relay.relay_instance")
+    assert held.startswith(BOOT)
+    await first.kill()
+
+    again = await world.start(trusting(certificate), wrapper=wrapper, environment={BOOT_ID: BOOT})
+
+    event_id = await world.application.insert()
+    await again.wait_for_log("delivery.delivered", event_id=event_id)
 
 
 async def test_it_runs_where_no_memory_is_both_writable_and_executable(world: World, tmp_path: Path) -> None:
