@@ -4,9 +4,11 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 
+import asyncpg
+
 from relay import __version__
 from relay.caretakers import Caretakers
-from relay.config import Settings
+from relay.config import ConfigError, Settings
 from relay.endpoints.defaults import breaker_rules_of, defaults_of, streak_rules_of
 from relay.endpoints.failing import FailingEndpoints
 from relay.endpoints.health import Standings
@@ -38,6 +40,7 @@ from relay.store import sealing
 from relay.store.clock import DatabaseClock
 from relay.store.instance import Instance
 from relay.store.secrets import SecretBox
+from relay.store.session import DatabaseAway
 from relay.store.sessions import Sessions
 from relay.store.watch import Backoff, DatabaseWatch
 from relay.vitals import Vitals
@@ -118,6 +121,7 @@ class Relay:
         self._order = OrderKeeper(note_due=self._due.note, registry=self._registry)
         self._guard = GuardedSocketFactory(address_policy(settings.security), receive_buffer=RECEIVE_BUFFER)
         self._sender: Sender | None = None
+        self._changing_keys: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Start, deliver until `stop` is set, drain, and end.
@@ -145,13 +149,40 @@ class Relay:
         self._standings.failing.rules = streak_rules_of(settings)
         self._notices.tenant = settings.alerts.tenant
         self._guard.policy = address_policy(settings.security)
-        self._box = box
-        self._rows.change(defaults=defaults_of(settings), refuse_url=url_rule(settings.security), secrets=box)
+        self._rows.change(defaults=defaults_of(settings), refuse_url=url_rule(settings.security))
+        if box.key_ids != self._box.key_ids or box.current != self._box.current:
+            self._changing_keys = asyncio.create_task(self._change_keys(box))
         if self._sender is not None:
             self._sender.limits = limits_of(settings.delivery)
             self._caretakers.change(settings)
         self._registry.version = 0  # all endpoints are read again, with the new defaults
         self._listener.woken.set()
+
+    async def _change_keys(self, box: SecretBox) -> None:
+        """Take over other master keys, if they open all that the others did."""
+        try:
+            await sealing.check(self._sessions.admin, box)
+        except (ConfigError, DatabaseAway, asyncpg.PostgresError) as error:
+            problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+            log.error("config.rejected", problems=list(problems))  # noqa: TRY400 - a person made a slip
+            self.refuse_reload()
+            return
+        self._box = self._rows.secrets = box
+        self._registry.version = 0
+        self._listener.woken.set()
+
+    async def _seal_plain(self) -> None:
+        """Seal what was stored before there was a master key: once this relay is the active one, which has it."""
+        await self._instance.active.wait()
+        if self._box.current is None:
+            return
+        try:
+            sealed, _ = await sealing.seal_all(self._sessions.admin, self._box, plain_only=True)
+        except (DatabaseAway, asyncpg.PostgresError) as error:
+            await self._backoff("sealing").failed(error)  # the next start does it
+        else:
+            if sealed:
+                log.info("secrets.sealed", count=sealed)
 
     def refuse_reload(self) -> None:
         """Keep the settings as they are, since the new ones are wrong, and let it be seen."""
@@ -164,10 +195,6 @@ class Relay:
         await sealing.check(self._sessions.admin, self._box)
         if self._box.current is None:
             log.warning("secrets.plain")
-        else:
-            sealed, _ = await sealing.seal_all(self._sessions.admin, self._box, plain_only=True)
-            if sealed:
-                log.info("secrets.sealed", count=sealed)
         await self._instance.register()
         limit = self._settings.delivery.max_payload_bytes
         await self._sessions.admin.fetch("setting_write", "max_payload_bytes", limit)
@@ -265,6 +292,7 @@ class Relay:
                 background.create_task(systemd.keep_watchdog(systemd.watchdog_interval()), name="watchdog"),
                 background.create_task(self._vitals.loop_lag.watch(), name="loop lag"),
                 background.create_task(self._say_ready(), name="ready"),
+                background.create_task(self._seal_plain(), name="sealing"),
                 *(background.create_task(chore, name=name) for name, chore in self._caretakers.chores()),
             ]
             if self._until_idle:

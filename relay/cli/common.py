@@ -49,7 +49,8 @@ class Access:
     @property
     def box(self) -> SecretBox:
         """What opens and seals the endpoints' secrets."""
-        return secret_box(self.settings)
+        embedded = running_dsn(self.settings.embedded.data_dir or default_data_dir())
+        return secret_box(self.settings, is_embedded=self.dsn == embedded)
 
     def run(self, work: Callable[[Session], Awaitable[Result]], *, timeout: float = 30.0) -> Result:
         """Open a session, do the work with it, close it, and return what the work returned.
@@ -150,12 +151,19 @@ def check_tls(key: str, dsn: str) -> None:
         raise ConfigError((problem,))
 
 
-def secret_box(settings: Settings) -> SecretBox:
-    """Return what opens and seals secrets: with the configured master keys, else with the embedded database's own."""
+def secret_box(settings: Settings, *, is_embedded: bool) -> SecretBox:
+    """Return what opens and seals secrets: the configured master keys, and of an embedded database its own.
+
+    Raises:
+        ConfigError: The embedded database's key cannot be read.
+    """
     keys = [key.get_secret_value() for key in settings.security.master_key]
-    if not keys and not settings.database.dsn.get_secret_value():
-        key = read_key(settings.embedded.data_dir or default_data_dir())
-        keys = [] if key is None else [key]
+    if is_embedded:
+        try:
+            own = read_key(settings.embedded.data_dir or default_data_dir())
+        except (OSError, ValueError) as error:
+            raise ConfigError((f"the embedded database's master key cannot be read: {error}",)) from error
+        keys += [] if own is None else [own]
     return SecretBox(keys)
 
 

@@ -1,7 +1,7 @@
 """Where the service may connect to, for systemd: public addresses, and what its configuration needs besides."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -15,15 +15,24 @@ A_LINE = 8
 """Networks on one line, so that people can read them."""
 
 
-def egress_lines(root: Path, complain: Complain) -> str:
-    """Return the lines `IPAddressAllow=` of a unit.
+_HEAD = """\
+# Closed, both ways, but for this host, public addresses, and what `relay systemd install --egress` found in the
+# configuration or was told: a second line behind the relay's own guard. Run it again when these change.
+IPAddressDeny=any
+IPAddressAllow=localhost
+"""
+
+
+def egress_lines(root: Path, told: Iterable[str], complain: Complain) -> str:
+    """Return the lines of a unit that close it but for what it needs.
 
     Args:
         root: Whose `etc/relay/*.toml` and `etc/resolv.conf` count.
+        told: More networks.
         complain: Told what could not be found out.
     """
     allowed = [str(network) for network in public_networks()]
-    wanted = dict.fromkeys(_name_servers(root / "etc/resolv.conf"))
+    wanted = dict.fromkeys([*told, *_name_servers(root / "etc/resolv.conf")])
     for path in sorted((root / "etc/relay").glob("*.toml")):
         try:
             settings = load(path).settings
@@ -31,8 +40,8 @@ def egress_lines(root: Path, complain: Complain) -> str:
             complain(f"{path} cannot be read, so what it needs is not allowed: {error}")
             continue
         wanted |= dict.fromkeys(_of(settings, complain))
-    return "\n".join(
-        f"IPAddressAllow={' '.join(networks[start : start + A_LINE])}"
+    return _HEAD + "".join(
+        f"IPAddressAllow={' '.join(networks[start : start + A_LINE])}\n"
         for networks in (allowed, list(wanted))
         for start in range(0, len(networks), A_LINE)
     )
@@ -40,6 +49,16 @@ def egress_lines(root: Path, complain: Complain) -> str:
 
 def _of(settings: Settings, complain: Complain) -> Iterator[str]:
     yield from (str(network) for network in settings.security.allow_cidrs)
+    if not settings.database.dsn.get_secret_value():
+        complain(
+            "the file does not say where the database is; if it is across a private network, add --allow ADDRESS"
+        )
+    if settings.metrics.listen is not None and settings.metrics.listen.host not in {
+        "127.0.0.1",
+        "::1",
+        "localhost",
+    }:
+        complain("metrics are served to other machines; if these have private addresses, add --allow NETWORK")
     for dsn in (settings.database.dsn, settings.database.reader_dsn):
         for host in database_hosts(dsn.get_secret_value()):
             try:

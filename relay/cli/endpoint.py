@@ -31,6 +31,7 @@ from relay.durations import format_duration
 from relay.http.addresses import AddressPolicy
 from relay.http.guard import OwnAddresses
 from relay.lookback.runner import work_off
+from relay.store.sealing import check_sealing
 from relay.store.session import Session
 
 _COLUMNS = (
@@ -75,6 +76,7 @@ def add(access: Access, secret_file: TextIO | None, output: OutputFormat, **_fie
 
     async def work(session: Session) -> endpoints.AddedEndpoint:
         rules = url_rules(access.settings)
+        await check_sealing(session, access.box)
         return await endpoints.add(
             session, wanted, rules=rules, box=access.box, actor=access.actor, secret=secret
         )
@@ -163,6 +165,7 @@ def rotate_secret(
     secret = _read_secret(secret_file) if secret_file else None
 
     async def work(session: Session) -> endpoints.RotatedSecret:
+        await check_sealing(session, access.box)
         return await endpoints.rotate_secret(
             session, endpoint_id, box=access.box, actor=access.actor, overlap=span, secret=secret
         )

@@ -103,7 +103,7 @@ class Daemon:
     async def _serve(self, dsn: str, *, until_idle: bool) -> None:
         await self._prepare(dsn)
         stop = asyncio.Event()
-        box = secret_box(self._loaded.settings)
+        box = secret_box(self._loaded.settings, is_embedded=self._embedded)
         relay = Relay(self._loaded.settings, dsn=dsn, box=box, stop=stop, until_idle=until_idle)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -161,5 +161,5 @@ class Daemon:
         needs_restart = changed_needing_restart(self._loaded.settings, new.settings)
         self._loaded = new
         configure(new.settings.log.level, new.settings.log.format)
-        relay.reload(new.settings, secret_box(new.settings))
+        relay.reload(new.settings, secret_box(new.settings, is_embedded=self._embedded))
         log.info("config.reloaded", needs_restart=list(needs_restart))

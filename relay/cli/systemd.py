@@ -4,6 +4,7 @@ import re
 import shutil
 import sys
 import sysconfig
+from ipaddress import ip_network
 from pathlib import Path
 
 import click
@@ -23,9 +24,18 @@ Next:
   systemd-sysusers                           # makes the user relay
   edit /etc/relay/config.toml                # at least [database] dsn; then: relay config check
   systemd-tmpfiles --create relay.conf       # lets that user, and nobody else, read it
-  relay systemd install                      # again: the units allow the addresses that it names
   systemctl daemon-reload
   systemctl enable --now relay.service"""
+
+
+def network(text: str) -> str:
+    """Read a network, or one address."""
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no network; write for example 10.1.0.0/16 or 10.1.2.3"
+        ) from None
 
 
 @click.group()
@@ -37,7 +47,7 @@ def systemd() -> None:
 def print_units() -> None:
     """Print the units as they would be installed."""
     for name in _UNITS:
-        click.echo(f"# /etc/systemd/system/{name}\n{_text(name, Path('/'))}")
+        click.echo(f"# /etc/systemd/system/{name}\n{_text(name, '')}")
 
 
 @systemd.command()
@@ -47,12 +57,26 @@ def print_units() -> None:
     default=Path("/"),
     help="Write below this directory instead of /, for images and packages.",
 )
-def install(root: Path) -> None:
+@click.option(
+    "--egress",
+    is_flag=True,
+    help="Let the service exchange packets only with public addresses, this host, and what the configuration names.",
+)
+@click.option(
+    "--allow",
+    "allowed",
+    multiple=True,
+    type=network,
+    metavar="NETWORK",
+    help="With --egress: also with this one.",
+)
+def install(root: Path, *, egress: bool, allowed: tuple[str, ...]) -> None:
     """Write units, sysusers and tmpfiles entries, and an example configuration if there is none."""
+    lines = _egress(root, allowed) if egress else ""
     try:
         _write_example(root / "etc/relay/config.toml")
         for name, place in _INSTALLED_AS.items():
-            _write(root / place, _text(name, root), mode=0o644)
+            _write(root / place, _text(name, lines), mode=0o644)
     except OSError as error:
         raise click.ClickException(
             f"cannot write {error.filename}: {error.strerror}; run as root, or use --root DIR"
@@ -76,14 +100,16 @@ def quoted(word: str) -> str:
     return f'"{escaped}"' if re.search(r"[\s\"'\\;]", word) else escaped
 
 
-def _text(name: str, root: Path) -> str:
+def _text(name: str, egress: str) -> str:
     command = " ".join(quoted(word) for word in relay_command())
-    text = shipped(f"systemd/{name}").read_text(encoding="utf-8").replace("@RELAY@", command)
-    if "@EGRESS@" not in text:
-        return text
+    text = shipped(f"systemd/{name}").read_text(encoding="utf-8")
+    return text.replace("@RELAY@", command).replace("@EGRESS@\n", egress)
+
+
+def _egress(root: Path, allowed: tuple[str, ...]) -> str:
     from relay.cli.egress import egress_lines  # noqa: PLC0415 - reads the configuration, which is slow to import
 
-    return text.replace("@EGRESS@", egress_lines(root, _complain))
+    return egress_lines(root, allowed, _complain)
 
 
 def _complain(message: str) -> None:

@@ -14,11 +14,21 @@ def key_path(data_dir: Path) -> Path:
 
 
 def read_key(data_dir: Path) -> bytes | None:
-    """Return the master key of an embedded database; None if it has none, or it is not for us to read."""
+    """Return the master key of an embedded database; None if it has none.
+
+    Raises:
+        OSError: It is not for us to read.
+        ValueError: It is damaged.
+    """
     try:
-        return base64.b64decode(key_path(data_dir).read_text(encoding="ascii").strip())
-    except OSError:
+        key = base64.b64decode(key_path(data_dir).read_text(encoding="ascii").strip())
+    except FileNotFoundError:
         return None
+    if len(key) != KEY_BYTES:
+        raise ValueError(
+            f"{key_path(data_dir)} is no master key: it has to be the base64 of {KEY_BYTES} bytes"
+        )
+    return key
 
 
 def ensure_key_file(path: Path) -> str:

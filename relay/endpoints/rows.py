@@ -72,16 +72,13 @@ class EndpointRows:
         self, *, defaults: Defaults, secrets: SecretBox, refuse_url: Callable[[str], str | None]
     ) -> None:
         self._defaults = defaults
-        self._secrets = secrets
+        self.secrets = secrets
         self._refuse_url = refuse_url
 
-    def change(
-        self, *, defaults: Defaults, refuse_url: Callable[[str], str | None], secrets: SecretBox
-    ) -> None:
+    def change(self, *, defaults: Defaults, refuse_url: Callable[[str], str | None]) -> None:
         """Read with other rules from now on."""
         self._defaults = defaults
         self._refuse_url = refuse_url
-        self._secrets = secrets
 
     async def read(self, session: Session, *, known: int) -> Changes:
         """Read what changed after version `known`, or everything where that cannot be told apart."""
@@ -150,7 +147,7 @@ class EndpointRows:
         readable: list[tuple[Secret, float]] = []
         for data, key_id, end in stored:
             try:
-                secret = parse_secret(self._secrets.open(data, key_id, endpoint_id=row["id"]))
+                secret = parse_secret(self.secrets.open(data, key_id, endpoint_id=row["id"]))
             except (CannotOpen, InvalidSecret):
                 continue
             readable.append((secret, math.inf if end is None else end))

@@ -3,16 +3,20 @@
 import os
 from collections.abc import Mapping
 from ipaddress import ip_address
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 VERIFIED = "verify-full"
 
 
-def database_hosts(dsn: str) -> list[str]:
-    """Return the hosts of a connection string, without those that are sockets in the file system."""
+def database_hosts(dsn: str, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the hosts of a connection string, without those that are sockets in the file system.
+
+    Where it names none, those count that the environment does, as for the driver.
+    """
     parts = urlsplit(dsn)
-    hosts = [host for host in parts.netloc.rpartition("@")[2].split(",") if host]
+    hosts = [unquote(host) for host in parts.netloc.rpartition("@")[2].split(",") if host]
     hosts += [host for value in parse_qs(parts.query).get("host", []) for host in value.split(",")]
+    hosts = hosts or [host for host in environment.get("PGHOST", "").split(",") if host]
     names = (
         host[1:].partition("]")[0]
         if host.startswith("[")
@@ -33,7 +37,7 @@ def exposed_hosts(dsn: str, environment: Mapping[str, str] = os.environ) -> list
     modes = parse_qs(urlsplit(dsn).query).get("sslmode") or [environment.get("PGSSLMODE", "")]
     if modes[-1] == VERIFIED:
         return []
-    return [host for host in database_hosts(dsn) if not _is_here(host)]
+    return [host for host in database_hosts(dsn, environment) if not _is_here(host)]
 
 
 def _is_here(host: str) -> bool:

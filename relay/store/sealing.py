@@ -27,6 +27,20 @@ async def check(session: Session, box: SecretBox) -> None:
         raise ConfigError((problem,))
 
 
+async def check_sealing(session: Session, box: SecretBox) -> None:
+    """Refuse to store a secret in the clear where others are sealed.
+
+    Raises:
+        ConfigError: There is no master key, and the database has secrets that one sealed.
+    """
+    if box.current is None and any(row["key_id"] is not None for row in await session.fetch("secret_keys")):
+        problem = (
+            "security.master_key is not set here, and the secrets in this database are sealed: "
+            "a new one would be stored in the clear; give this command the relay's master key"
+        )
+        raise ConfigError((problem,))
+
+
 async def seal_all(session: Session, box: SecretBox, *, plain_only: bool = False) -> tuple[int, int]:
     """Seal every secret with the current master key that is not; returns how many were, and how many cannot be opened.
 

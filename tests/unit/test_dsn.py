@@ -18,7 +18,7 @@ from relay.store.dsn import database_hosts, exposed_hosts
     ],
 )
 def test_the_hosts_of_a_connection_string_are_found(dsn: str, hosts: list[str]) -> None:
-    assert database_hosts(dsn) == hosts
+    assert database_hosts(dsn, {}) == hosts
     assert exposed_hosts(dsn, {}) == hosts
     assert exposed_hosts(f"{dsn}{'&' if '?' in dsn else '?'}sslmode=verify-full", {}) == []
     assert exposed_hosts(dsn, {"PGSSLMODE": "verify-full"}) == []
@@ -33,3 +33,9 @@ def test_weaker_modes_do_not_count(mode: str) -> None:
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "127.0.0.1", "127.8.9.1", "[::1]"])
 def test_this_machine_is_no_network(host: str) -> None:
     assert exposed_hosts(f"postgresql://relay@{host}:5432/app", {}) == []
+
+
+def test_where_the_string_names_no_host_the_environment_counts() -> None:
+    assert exposed_hosts("postgresql:///app", {"PGHOST": "db.example"}) == ["db.example"]
+    assert exposed_hosts("postgresql:///app", {"PGHOST": "/run/postgresql"}) == []
+    assert exposed_hosts("postgresql://relay@%2Frun%2Fpostgresql/app", {}) == []
