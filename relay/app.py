@@ -4,11 +4,9 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 
-import asyncpg
-
 from relay import __version__
 from relay.caretakers import Caretakers
-from relay.config import ConfigError, Settings
+from relay.config import Settings
 from relay.endpoints.defaults import breaker_rules_of, defaults_of, streak_rules_of
 from relay.endpoints.failing import FailingEndpoints
 from relay.endpoints.health import Standings
@@ -19,6 +17,7 @@ from relay.endpoints.rows import EndpointRows
 from relay.http.build import address_policy, make_transport, url_rule
 from relay.http.guard import GuardedSocketFactory
 from relay.http.transport import Transport
+from relay.keyring import Keyring
 from relay.observe import systemd
 from relay.observe.health import HealthServer
 from relay.observe.logs import get_logger
@@ -36,11 +35,9 @@ from relay.pipeline.scheduler import Scheduler
 from relay.pipeline.sender import Sender, limits_of
 from relay.pipeline.slots import Slots
 from relay.process import calm_the_collector, nothing_to_do
-from relay.store import sealing
 from relay.store.clock import DatabaseClock
 from relay.store.instance import Instance
 from relay.store.secrets import SecretBox
-from relay.store.session import DatabaseAway
 from relay.store.sessions import Sessions
 from relay.store.watch import Backoff, DatabaseWatch
 from relay.vitals import Vitals
@@ -76,7 +73,6 @@ class Relay:
         until_idle: bool = False,
     ) -> None:
         self._settings = settings
-        self._box = box
         self._stop = stop
         self._until_idle = until_idle
         self._watch = DatabaseWatch()
@@ -112,6 +108,13 @@ class Relay:
             defaults=defaults_of(settings), secrets=box, refuse_url=url_rule(settings.security)
         )
         self._registry = Registry(self._rows, self._standings)
+        self._keyring = Keyring(
+            box=box,
+            rows=self._rows,
+            session=self._sessions.admin,
+            changed=self._read_endpoints,
+            refused=self.refuse_reload,
+        )
         self._notices = Notices(
             session=self._sessions.admin,
             registry=self._registry,
@@ -121,7 +124,6 @@ class Relay:
         self._order = OrderKeeper(note_due=self._due.note, registry=self._registry)
         self._guard = GuardedSocketFactory(address_policy(settings.security), receive_buffer=RECEIVE_BUFFER)
         self._sender: Sender | None = None
-        self._changing_keys: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Start, deliver until `stop` is set, drain, and end.
@@ -150,39 +152,12 @@ class Relay:
         self._notices.tenant = settings.alerts.tenant
         self._guard.policy = address_policy(settings.security)
         self._rows.change(defaults=defaults_of(settings), refuse_url=url_rule(settings.security))
-        if box.key_ids != self._box.key_ids or box.current != self._box.current:
-            self._changing_keys = asyncio.create_task(self._change_keys(box))
+        self._keyring.change(box)
         if self._sender is not None:
             self._sender.limits = limits_of(settings.delivery)
             self._caretakers.change(settings)
         self._registry.version = 0  # all endpoints are read again, with the new defaults
         self._listener.woken.set()
-
-    async def _change_keys(self, box: SecretBox) -> None:
-        """Take over other master keys, if they open all that the others did."""
-        try:
-            await sealing.check(self._sessions.admin, box)
-        except (ConfigError, DatabaseAway, asyncpg.PostgresError) as error:
-            problems = error.problems if isinstance(error, ConfigError) else (str(error),)
-            log.error("config.rejected", problems=list(problems))  # noqa: TRY400 - a person made a slip
-            self.refuse_reload()
-            return
-        self._box = self._rows.secrets = box
-        self._registry.version = 0
-        self._listener.woken.set()
-
-    async def _seal_plain(self) -> None:
-        """Seal what was stored before there was a master key: once this relay is the active one, which has it."""
-        await self._instance.active.wait()
-        if self._box.current is None:
-            return
-        try:
-            sealed, _ = await sealing.seal_all(self._sessions.admin, self._box, plain_only=True)
-        except (DatabaseAway, asyncpg.PostgresError) as error:
-            await self._backoff("sealing").failed(error)  # the next start does it
-        else:
-            if sealed:
-                log.info("secrets.sealed", count=sealed)
 
     def refuse_reload(self) -> None:
         """Keep the settings as they are, since the new ones are wrong, and let it be seen."""
@@ -192,9 +167,7 @@ class Relay:
 
     async def _introduce(self) -> None:
         """Enter this process among the relays, and hand the database what it enforces by itself."""
-        await sealing.check(self._sessions.admin, self._box)
-        if self._box.current is None:
-            log.warning("secrets.plain")
+        await self._keyring.check()
         await self._instance.register()
         limit = self._settings.delivery.max_payload_bytes
         await self._sessions.admin.fetch("setting_write", "max_payload_bytes", limit)
@@ -355,6 +328,13 @@ class Relay:
             is_over=self._instance.standby.is_set,
         )
         self._stop.set()
+
+    async def _seal_plain(self) -> None:
+        await self._keyring.seal_plain(active=self._instance.active, backoff=self._backoff("sealing"))
+
+    def _read_endpoints(self) -> None:
+        self._registry.version = 0
+        self._listener.woken.set()
 
     async def _say_ready(self) -> None:
         """Tell the service manager, once the first poll is done or another relay is found at work."""
