@@ -56,27 +56,29 @@ _ABOUT = {
     "event": "The events, for those who may read and not write. `relay replay --where` is a condition on it.",
 }
 
+_OUTBOX: Mapping[str, str] = {
+    "seq": "order of the inserts; never leaves the database",
+    "id": "the event's id, which receivers see",
+    "event_type": "a dotted name such as `invoice.paid`, at most 255 characters",
+    "payload": "JSON, sent byte for byte as inserted",
+    "body": "instead of `payload`, for what is not JSON",
+    "content_type": "media type of `body`; `application/octet-stream` if left out",
+    "tenant": "only endpoints of the same tenant get it",
+    "ordering_key": "order among events of one key, for endpoints that ask for it",
+    "sequence": "your own version number, sent as `X-Webhook-Sequence`",
+    "endpoint_id": "only this endpoint, whatever it subscribes to",
+    "headers": "extra request headers, a JSON object of strings",
+    "deliver_at": "not before",
+    "expires_at": "dead with reason `expired` if it was not delivered by then",
+    "dedupe_key": "unique in its tenant",
+    "traceparent": "W3C trace context, sent as `traceparent`",
+    "created_at": "when it was inserted (not when that was committed)",
+    "expunged_at": "when its payload was taken away; Relay's",
+    "is_skeleton": "everything else of it was taken away as well; Relay's",
+}
+
 _MEANING: Mapping[str, Mapping[str, str]] = {
-    "outbox": {
-        "seq": "order of the inserts; never leaves the database",
-        "id": "the event's id, which receivers see",
-        "event_type": "a dotted name such as `invoice.paid`, at most 255 characters",
-        "payload": "JSON, sent byte for byte as inserted",
-        "body": "instead of `payload`, for what is not JSON",
-        "content_type": "media type of `body`; `application/octet-stream` if left out",
-        "tenant": "only endpoints of the same tenant get it",
-        "ordering_key": "order among events of one key, for endpoints that ask for it",
-        "sequence": "your own version number, sent as `X-Webhook-Sequence`",
-        "endpoint_id": "only this endpoint, whatever it subscribes to",
-        "headers": "extra request headers, a JSON object of strings",
-        "deliver_at": "not before",
-        "expires_at": "dead with reason `expired` if it was not delivered by then",
-        "dedupe_key": "unique in its tenant",
-        "traceparent": "W3C trace context, sent as `traceparent`",
-        "created_at": "when it was inserted (not when that was committed)",
-        "expunged_at": "when its payload was taken away; Relay's",
-        "is_skeleton": "everything else of it was taken away as well; Relay's",
-    },
+    "outbox": _OUTBOX,
     "delivery_status": {
         "event_id": "the event",
         "endpoint_id": "the endpoint; null if the event has no deliveries, or none yet",
@@ -131,25 +133,8 @@ _MEANING: Mapping[str, Mapping[str, str]] = {
         "deliveries": "how many",
         "oldest_age": "age of the oldest event among them",
     },
-    "event": {
-        "seq": "order of the inserts; never leaves the database",
-        "id": "the event's id, which receivers see",
-        "event_type": "a dotted name such as `invoice.paid`, at most 255 characters",
-        "payload": "JSON, sent byte for byte as inserted",
-        "body": "instead of `payload`, for what is not JSON",
-        "content_type": "media type of `body`; `application/octet-stream` if left out",
-        "tenant": "only endpoints of the same tenant get it",
-        "ordering_key": "order among events of one key, for endpoints that ask for it",
-        "sequence": "your own version number, sent as `X-Webhook-Sequence`",
-        "endpoint_id": "only this endpoint, whatever it subscribes to",
-        "headers": "extra request headers, a JSON object of strings",
-        "deliver_at": "not before",
-        "expires_at": "dead with reason `expired` if it was not delivered by then",
-        "dedupe_key": "unique in its tenant",
-        "traceparent": "W3C trace context, sent as `traceparent`",
-        "created_at": "when it was inserted (not when that was committed)",
-        "expunged_at": "when its payload was taken away; Relay's",
-    },
+    # The view has every column of the table but the mark of a skeleton.
+    "event": {name: meaning for name, meaning in _OUTBOX.items() if name != "is_skeleton"},
 }
 
 
