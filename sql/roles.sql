@@ -117,6 +117,11 @@ begin
       relay.keep_attempts(text, bigint, integer), relay.drop_partition(text)
     to relay_daemon;
   end if;
+  if to_regclass('relay.alert') is not null then
+    grant select, insert, update, delete on
+      relay.admin_session, relay.sign_in_code, relay.idempotency_key, relay.alert
+    to relay_daemon;
+  end if;
 end
 $$;
 grant execute on function relay.make_partitions(integer) to relay_daemon;

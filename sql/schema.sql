@@ -453,6 +453,20 @@ begin
 end
 $$;
 
+-- Name: admin_session; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.admin_session (
+    session_hash bytea NOT NULL,
+    token_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+-- Name: TABLE admin_session; Type: COMMENT; Schema: relay
+
+COMMENT ON TABLE relay.admin_session IS 'Who is signed in to the panel: SHA-256 of a cookie, and the token that was shown for it.';
+
 -- Name: admin_token; Type: TABLE; Schema: relay
 
 CREATE TABLE relay.admin_token (
@@ -465,6 +479,41 @@ CREATE TABLE relay.admin_token (
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
     last_used_at timestamp with time zone
+);
+
+-- Name: alert; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.alert (
+    id bigint NOT NULL,
+    alert text NOT NULL,
+    endpoint_id uuid,
+    summary text NOT NULL,
+    detail json DEFAULT '{}'::json NOT NULL,
+    raised_at timestamp with time zone DEFAULT now() NOT NULL,
+    cleared_at timestamp with time zone
+);
+
+-- Name: TABLE alert; Type: COMMENT; Schema: relay
+
+COMMENT ON TABLE relay.alert IS 'Alerts, raised and cleared.';
+
+-- Name: COLUMN alert.endpoint_id; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.alert.endpoint_id IS 'Whose trouble it is; null: of everything.';
+
+-- Name: COLUMN alert.detail; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.alert.detail IS 'The numbers behind the summary.';
+
+-- Name: alert_id_seq; Type: SEQUENCE; Schema: relay
+
+ALTER TABLE relay.alert ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME relay.alert_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 -- Name: armed_until; Type: SEQUENCE; Schema: relay
@@ -1004,6 +1053,24 @@ CREATE VIEW relay.event AS
 
 COMMENT ON VIEW relay.event IS 'The events, for those who may read: relay replay --where is a condition on it.';
 
+-- Name: idempotency_key; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.idempotency_key (
+    token_id uuid NOT NULL,
+    key text NOT NULL,
+    request_hash bytea NOT NULL,
+    object_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+-- Name: TABLE idempotency_key; Type: COMMENT; Schema: relay
+
+COMMENT ON TABLE relay.idempotency_key IS 'What was created under an Idempotency-Key, so that the same request again creates nothing.';
+
+-- Name: COLUMN idempotency_key.request_hash; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.idempotency_key.request_hash IS 'SHA-256 of the request, to tell another one under the same key.';
+
 -- Name: last_look; Type: TABLE; Schema: relay
 
 CREATE TABLE relay.last_look (
@@ -1186,6 +1253,18 @@ CREATE TABLE relay.setting (
 
 COMMENT ON TABLE relay.setting IS 'Limits checked at insert; written by the relay from its configuration.';
 
+-- Name: sign_in_code; Type: TABLE; Schema: relay
+
+CREATE TABLE relay.sign_in_code (
+    code_hash bytea NOT NULL,
+    token_id uuid NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+-- Name: TABLE sign_in_code; Type: COMMENT; Schema: relay
+
+COMMENT ON TABLE relay.sign_in_code IS 'Links that sign somebody in once: SHA-256 of the code in them.';
+
 -- Name: subscription; Type: TABLE; Schema: relay
 
 CREATE TABLE relay.subscription (
@@ -1198,6 +1277,11 @@ CREATE TABLE relay.subscription (
 
 ALTER TABLE ONLY relay.attempt ATTACH PARTITION relay.attempt_default DEFAULT;
 
+-- Name: admin_session admin_session_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.admin_session
+    ADD CONSTRAINT admin_session_pkey PRIMARY KEY (session_hash);
+
 -- Name: admin_token admin_token_pkey; Type: CONSTRAINT; Schema: relay
 
 ALTER TABLE ONLY relay.admin_token
@@ -1207,6 +1291,11 @@ ALTER TABLE ONLY relay.admin_token
 
 ALTER TABLE ONLY relay.admin_token
     ADD CONSTRAINT admin_token_token_hash_key UNIQUE (token_hash);
+
+-- Name: alert alert_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.alert
+    ADD CONSTRAINT alert_pkey PRIMARY KEY (id);
 
 -- Name: attempt attempt_pkey; Type: CONSTRAINT; Schema: relay
 
@@ -1252,6 +1341,11 @@ ALTER TABLE ONLY relay.endpoint_secret
 
 ALTER TABLE ONLY relay.fresh
     ADD CONSTRAINT fresh_pkey PRIMARY KEY (xid, seq);
+
+-- Name: idempotency_key idempotency_key_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.idempotency_key
+    ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (token_id, key);
 
 -- Name: last_look last_look_pkey; Type: CONSTRAINT; Schema: relay
 
@@ -1303,6 +1397,11 @@ ALTER TABLE ONLY relay.schema_migration
 ALTER TABLE ONLY relay.setting
     ADD CONSTRAINT setting_pkey PRIMARY KEY (name);
 
+-- Name: sign_in_code sign_in_code_pkey; Type: CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.sign_in_code
+    ADD CONSTRAINT sign_in_code_pkey PRIMARY KEY (code_hash);
+
 -- Name: subscription subscription_pkey; Type: CONSTRAINT; Schema: relay
 
 ALTER TABLE ONLY relay.subscription
@@ -1312,6 +1411,18 @@ ALTER TABLE ONLY relay.subscription
 
 ALTER TABLE ONLY relay.unrouted
     ADD CONSTRAINT unrouted_pkey PRIMARY KEY (event_seq);
+
+-- Name: admin_session_token; Type: INDEX; Schema: relay
+
+CREATE INDEX admin_session_token ON relay.admin_session USING btree (token_id);
+
+-- Name: alert_active; Type: INDEX; Schema: relay
+
+CREATE UNIQUE INDEX alert_active ON relay.alert USING btree (alert, COALESCE(endpoint_id, '00000000-0000-0000-0000-000000000000'::uuid)) WHERE (cleared_at IS NULL);
+
+-- Name: alert_raised; Type: INDEX; Schema: relay
+
+CREATE INDEX alert_raised ON relay.alert USING btree (raised_at);
 
 -- Name: attempt_time; Type: INDEX; Schema: relay
 
@@ -1340,6 +1451,10 @@ CREATE INDEX endpoint_secret_of ON relay.endpoint_secret USING btree (endpoint_i
 -- Name: fresh_order; Type: INDEX; Schema: relay
 
 CREATE INDEX fresh_order ON relay.fresh USING btree (ordering_hash, seq) WHERE (ordering_hash IS NOT NULL);
+
+-- Name: idempotency_key_created; Type: INDEX; Schema: relay
+
+CREATE INDEX idempotency_key_created ON relay.idempotency_key USING btree (created_at);
 
 -- Name: outbox_dedupe; Type: INDEX; Schema: relay
 
@@ -1389,6 +1504,11 @@ CREATE TRIGGER outbox_updated AFTER UPDATE ON relay.outbox REFERENCING NEW TABLE
 
 CREATE TRIGGER pause_changes AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON relay.pause FOR EACH STATEMENT EXECUTE FUNCTION relay.registry_reloads();
 
+-- Name: admin_session admin_session_token_id_fkey; Type: FK CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.admin_session
+    ADD CONSTRAINT admin_session_token_id_fkey FOREIGN KEY (token_id) REFERENCES relay.admin_token(id) ON DELETE CASCADE;
+
 -- Name: endpoint_condition endpoint_condition_endpoint_id_fkey; Type: FK CONSTRAINT; Schema: relay
 
 ALTER TABLE ONLY relay.endpoint_condition
@@ -1398,6 +1518,16 @@ ALTER TABLE ONLY relay.endpoint_condition
 
 ALTER TABLE ONLY relay.endpoint_secret
     ADD CONSTRAINT endpoint_secret_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES relay.endpoint(id) ON DELETE CASCADE;
+
+-- Name: idempotency_key idempotency_key_token_id_fkey; Type: FK CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.idempotency_key
+    ADD CONSTRAINT idempotency_key_token_id_fkey FOREIGN KEY (token_id) REFERENCES relay.admin_token(id) ON DELETE CASCADE;
+
+-- Name: sign_in_code sign_in_code_token_id_fkey; Type: FK CONSTRAINT; Schema: relay
+
+ALTER TABLE ONLY relay.sign_in_code
+    ADD CONSTRAINT sign_in_code_token_id_fkey FOREIGN KEY (token_id) REFERENCES relay.admin_token(id) ON DELETE CASCADE;
 
 -- Name: subscription subscription_endpoint_id_fkey; Type: FK CONSTRAINT; Schema: relay
 

@@ -26,6 +26,7 @@ SETTABLE = {
 TABLES = (
     "fresh", "setting", "endpoint", "endpoint_secret", "endpoint_condition", "pause", "delivery", "attempt",
     "unrouted", "cancellation", "relay_instance", "audit", "admin_token", "operation", "operation_delivery",
+    "admin_session", "sign_in_code", "idempotency_key", "alert",
 )  # fmt: skip
 READ_ONLY = ("registry", "subscription", "schema_migration", "last_look")
 VIEWS = ("delivery_log", "delivery_status", "endpoint_health", "backlog", "event")
