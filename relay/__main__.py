@@ -42,6 +42,9 @@ COMMANDS = {
         target="relay.cli.listen:listen", summary="Receive webhooks here: verify and print them."
     ),
     "verify": LazyCommand(target="relay.cli.verify:verify", summary="Check one request's signature."),
+    "token": LazyCommand(
+        target="relay.cli.token:token", summary="Make and revoke tokens for the panel and its API."
+    ),
     "systemd": LazyCommand(target="relay.cli.systemd:systemd", summary="Print or install the systemd units."),
     "embedded": LazyCommand(
         target="relay.cli.embedded:embedded", summary="Work with the embedded PostgreSQL."

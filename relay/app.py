@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from relay import __version__
 from relay.caretakers import Caretakers
@@ -19,7 +19,6 @@ from relay.http.guard import GuardedSocketFactory
 from relay.http.transport import Transport
 from relay.keyring import Keyring
 from relay.observe import systemd
-from relay.observe.health import HealthServer
 from relay.observe.logs import get_logger
 from relay.pipeline.desk import Desk
 from relay.pipeline.dispatcher import Dispatcher
@@ -35,6 +34,7 @@ from relay.pipeline.scheduler import Scheduler
 from relay.pipeline.sender import Sender, limits_of
 from relay.pipeline.slots import Slots
 from relay.process import calm_the_collector, nothing_to_do
+from relay.servers import served
 from relay.store.clock import DatabaseClock
 from relay.store.instance import Instance
 from relay.store.secrets import SecretBox
@@ -73,6 +73,7 @@ class Relay:
         until_idle: bool = False,
     ) -> None:
         self._settings = settings
+        self._dsn = dsn
         self._stop = stop
         self._until_idle = until_idle
         self._watch = DatabaseWatch()
@@ -131,14 +132,14 @@ class Relay:
         Raises:
             ConfigError: A master key is missing that sealed secrets in the database.
             DatabaseAway: The database was not there at the start.
-            CannotListen: The address of the health endpoints is taken.
+            CannotListen: The address of the health endpoints or of the panel is taken.
         """
         started = time.monotonic()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._sessions.close)
             await self._introduce()
             self._build(await stack.enter_async_context(make_transport(self._settings.security, self._guard)))
-            await self._serve_health(stack)
+            await stack.enter_async_context(self._served())
             await self._live()
         log.info("relay.stopped", unfinished=self._slots.in_hand, uptime_s=round(time.monotonic() - started))
 
@@ -240,20 +241,23 @@ class Relay:
             wake=self._wake,
         )
 
-    async def _serve_health(self, stack: AsyncExitStack) -> None:
-        address = self._settings.metrics.listen
-        if address is not None:
-            metrics = self._vitals.metrics(
-                admin=self._sessions.admin,
-                watch=self._watch,
-                instance=self._instance,
-                listener=self._listener,
-                registry=self._registry,
-                slots=self._slots,
-            )
-            server = HealthServer(address=address, readiness=self._against_readiness, metrics=metrics.render)
-            stack.push_async_callback(server.stop)
-            await server.start()
+    def _served(self) -> AbstractAsyncContextManager[None]:
+        """Return what serves metrics, health, panel and API while it is entered."""
+        readings = self._vitals.readings(
+            admin=self._sessions.admin,
+            watch=self._watch,
+            instance=self._instance,
+            listener=self._listener,
+            registry=self._registry,
+            slots=self._slots,
+        )
+        return served(
+            settings=lambda: self._settings,
+            dsn=self._dsn,
+            box=lambda: self._keyring.box,
+            readings=readings,
+            readiness=self._against_readiness,
+        )
 
     # Life. The recorder is outermost, deliveries inside it, what starts them innermost: leaving is the stop.
 

@@ -21,7 +21,9 @@ from relay.config_values import (
     Durations,
     Factor,
     HeaderValue,
+    HostNames,
     ListenAddress,
+    ListenPlace,
     MasterKeys,
     Networks,
     OptionalDuration,
@@ -31,6 +33,7 @@ from relay.config_values import (
     Size,
     Statuses,
     Tenant,
+    is_local,
     shown,
 )
 
@@ -38,6 +41,7 @@ __all__ = ["ConfigError", "LoadedSettings", "Settings", "changed_needing_restart
 
 DEFAULT_PATH = Path("/etc/relay/config.toml")
 _NEED_RESTART = (
+    "admin.",
     "database.",
     "embedded.",
     "metrics.",
@@ -121,6 +125,17 @@ class Security(_Section):
     ca_bundle: AbsolutePath = None
 
 
+class Admin(_Section):
+    """`[admin]`: where the panel and its API are served, and to whom; None = nowhere."""
+
+    listen: ListenPlace = Address(host="127.0.0.1", port=8420)
+    allowed_hosts: HostNames = ()
+    behind_proxy: bool = False
+    tls_certificate: AbsolutePath = None
+    tls_key: AbsolutePath = None
+    session_lifetime: PositiveDuration = timedelta(hours=12)
+
+
 class Alerts(_Section):
     """`[alerts]`: who hears of trouble."""
 
@@ -165,6 +180,7 @@ class Settings(_Section):
     retry: Retry = Retry()
     breaker: Breaker = Breaker()
     security: Security = Security()
+    admin: Admin = Admin()
     alerts: Alerts = Alerts()
     retention: Retention = Retention()
     metrics: Metrics = Metrics()
@@ -203,7 +219,12 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     values, problems = read_values(known_keys(), os.environ, _file(path), overrides or {})
     settings, wrong = _validate(values)
     bad_keys = frozenset(problem.key for problem in wrong)
-    problems = (*problems, *wrong, *_contradictions(settings, values, bad_keys))
+    problems = (
+        *problems,
+        *wrong,
+        *_contradictions(settings, values, bad_keys),
+        *_exposed(settings.admin, values, bad_keys),
+    )
     if problems:
         raise ConfigError(tuple(str(problem) for problem in problems))
     sources = {key: values[key].origin if key in values else "default" for key in flatten(settings)}
@@ -263,3 +284,21 @@ def _contradictions(
             origin = values[lesser].origin if lesser in values else "default"
             reason = f"is {shown(flat[lesser])}, more than {greater}, {shown(flat[greater])}"
             yield Problem(key=lesser, origin=origin, reason=f"{reason}; lower it or raise that")
+
+
+def _exposed(admin: Admin, values: Mapping[str, Value], ignored: frozenset[str]) -> Iterator[Problem]:
+    """Find a panel that others on the network could read along: tokens would cross it in the clear."""
+    if any(key.startswith("admin.") for key in ignored):
+        return
+    if (admin.tls_certificate is None) != (admin.tls_key is None):
+        key = "admin.tls_key" if admin.tls_key is None else "admin.tls_certificate"
+        yield Problem(
+            key=key, origin="default", reason="is not set, and the other half of TLS is; set both or none"
+        )
+    elif not (admin.behind_proxy or admin.tls_certificate or is_local(admin.listen)):
+        yield Problem(
+            key="admin.listen",
+            origin=values["admin.listen"].origin,
+            reason=f"is {admin.listen}, where tokens would cross a network in the clear: set admin.tls_certificate "
+            "and admin.tls_key, or admin.behind_proxy = true if a proxy in front speaks TLS",
+        )

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from relay.durations import format_duration, parse_duration, parse_size
 _HIGHEST_PORT = 65535
 _MASTER_KEY_BYTES = 32
 _PORTS = re.compile(r"(\d{1,5})(?:\s*-\s*(\d{1,5}))?")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 _PRINTABLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -46,6 +47,26 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnixSocket:
+    """Where to listen on this machine alone: a socket in the file system."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+def is_local(place: Address | UnixSocket | None) -> bool:
+    """Say whether only this machine can reach a place."""
+    if not isinstance(place, Address) or place.host == "localhost":
+        return True
+    try:
+        return ip_address(place.host).is_loopback
+    except ValueError:
+        return False
 
 
 def shown(value: object) -> Any:  # noqa: PLR0911 - one line for each kind of value
@@ -169,6 +190,29 @@ def _address(value: object) -> Address | None:
     return Address.parse(str(value)) if value else None
 
 
+def _place(value: object) -> Address | UnixSocket | None:
+    if isinstance(value, UnixSocket):
+        return value
+    if isinstance(value, str) and value.startswith("unix:"):
+        path = Path(value.removeprefix("unix:"))
+        if not path.is_absolute():
+            raise ValueError(
+                f'{value!r} has no absolute path; write for example "unix:/run/relay/admin.sock"'
+            )
+        return UnixSocket(path=path)
+    return _address(value)
+
+
+def _host_name(value: object) -> str:
+    """Return a host as browsers send it: in lower case, without a port."""
+    text = str(value).strip().lower()
+    if not _HOST.fullmatch(text):
+        raise ValueError(
+            f"{value!r} is not the name of a host; write for example relay.example.com, without a port"
+        )
+    return text
+
+
 def _path(value: object) -> object:
     """Turn the empty text into None: TOML has no null."""
     return None if value == "" else value
@@ -216,5 +260,7 @@ MasterKeys = Annotated[
 ]
 Dsn = Annotated[SecretStr, AfterValidator(_dsn)]
 ListenAddress = Annotated[Address | None, BeforeValidator(_address)]
+ListenPlace = Annotated[Address | UnixSocket | None, BeforeValidator(_place)]
+HostNames = Annotated[tuple[Annotated[str, PlainValidator(_host_name)], ...], BeforeValidator(_split)]
 AbsolutePath = Annotated[Path | None, BeforeValidator(_path), AfterValidator(_absolute)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]

@@ -1,9 +1,8 @@
-"""What is counted and measured while a relay runs, and how metrics are made of it: a part of the wiring."""
+"""What is counted and measured while a relay runs: a part of the wiring."""
 
 from relay.endpoints.registry import Registry
 from relay.observe.histogram import Histogram
 from relay.observe.loop_lag import LoopLag
-from relay.observe.metrics import Metrics
 from relay.observe.readings import Readings
 from relay.observe.tally import Tally
 from relay.pipeline.listener import Listener
@@ -36,7 +35,7 @@ class Vitals:
         self.loop_lag = LoopLag()
         self.has_reloaded = True
 
-    def metrics(
+    def readings(
         self,
         *,
         admin: Session,
@@ -45,14 +44,14 @@ class Vitals:
         listener: Listener,
         registry: Registry,
         slots: Slots,
-    ) -> Metrics:
-        """Return what answers scrapes from all this and from the state of these parts."""
+    ) -> Readings:
+        """Return what metrics and the panel are made of: all this, and the state of these parts."""
         backlog = BacklogWatch(
             admin,
             active=instance.active,
             held=lambda: [endpoint_id for endpoint_id, state in registry.states() if state != "active"],
         )
-        readings = Readings(
+        return Readings(
             tally=self.tally,
             claim_duration=self.timed["claim_due"],
             record_duration=self.timed["record"],
@@ -68,4 +67,3 @@ class Vitals:
             is_database_up=lambda: watch.is_up,
             has_reloaded=lambda: self.has_reloaded,
         )
-        return Metrics(readings)

@@ -1,0 +1,53 @@
+"""The keys that log lines have, and what each means."""
+
+COMMON_KEYS: dict[str, str] = {
+    "event_id": "the event's id, the one that receivers see",
+    "event_type": "the event's type",
+    "endpoint_id": "the endpoint's id",
+    "attempt": "which attempt of the delivery this was, from 1",
+    "status_code": "the HTTP status that came back",
+    "duration_ms": "how long it took, in milliseconds",
+    "error": "a short code of what went wrong, always from a fixed list",
+    "detail": "what went wrong, in words, for the operator",
+    "next_attempt_at": "when the next attempt is due, ISO 8601 in UTC",
+    "url": "a URL without its userinfo, query and fragment",
+    "exception": "the traceback, on several lines in one string",
+}
+"""Keys that any event may have; they mean the same everywhere."""
+
+KEYS: dict[str, str] = {
+    "attempts": "how many attempts that were kept for events that are gone",
+    "bindir": "where PostgreSQL's programs are",
+    "changed": "the keys whose value changed",
+    "count": "how many there were",
+    "events": "how many events",
+    "failing_for_s": "for how long an endpoint has done nothing but fail, in seconds",
+    "failures": "how many attempts failed in that time",
+    "data_dir": "where the embedded database keeps its files",
+    "days": "how many days of the log",
+    "deliveries": "how many deliveries",
+    "endpoints": "how many endpoints",
+    "in_flight": "how many requests were in flight",
+    "instance_id": "the id of this relay or of the one it is about",
+    "lag_ms": "how late the event loop was, in milliseconds",
+    "logger": "the name of the library's logger",
+    "message": "what the library said",
+    "method": "the method of an HTTP request",
+    "needs_restart": "the changed keys that a restart alone applies",
+    "open_for_s": "for how long the endpoint is left alone, in seconds",
+    "operation_id": "the operation's number",
+    "payloads": "how many payloads, of events that stay",
+    "path": "the path of an HTTP request, without its query",
+    "place": "where it listens",
+    "part": "the part of Relay that it happened in",
+    "pid": "the process id",
+    "port": "the TCP port",
+    "problems": "everything that is wrong, one sentence each",
+    "reason": "why, always from a fixed list",
+    "tenant": "the tenant",
+    "unfinished": "how many were still in flight when the drain ended",
+    "uptime_s": "how long the process ran, in seconds",
+    "version": "the version of Relay, or of the schema",
+    "waited_ms": "how long it lasted, in milliseconds",
+}
+"""Keys of particular events."""
