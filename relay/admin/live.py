@@ -1,0 +1,91 @@
+"""What viewers see change: one look at the database for all of them, and none while nobody looks."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from relay.admin.operations import overview
+from relay.admin.operations.overview import Picture
+from relay.admin.problems import Problem, ProblemError
+from relay.admin.samples import Samples
+from relay.store.session_pool import SessionPool
+
+EVERY = 2.0
+"""Seconds from one look to the next."""
+LASTS = 60.0
+"""Seconds of a stream, after which the browser asks again, and has to be let in again."""
+MOST_VIEWERS = 64
+_MOST_KEPT = 256
+
+LIVE: web.AppKey["Live"] = web.AppKey("live")
+SAMPLES = web.AppKey("samples", Samples)
+STOPPING = web.AppKey("stopping", asyncio.Event)
+"""Set when the server stops: what streams ends then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    at: float
+    picture: Picture
+
+
+class Live:
+    """Keeps the last look for each tenant, and one for everything.
+
+    Args:
+        sessions: For the database.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, sessions: SessionPool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sessions = sessions
+        self._clock = clock
+        self._kept: dict[str | None, _Kept] = {}
+        self._looking = asyncio.Lock()
+        self.viewers = 0
+
+    async def picture(self, tenant: str | None, *, at_most: float = EVERY) -> Picture:
+        """Return how it goes, as it was seen at most `at_most` seconds ago.
+
+        Raises:
+            DatabaseAway: The database cannot be asked.
+        """
+        async with self._looking:
+            kept = self._kept.get(tenant)
+            if kept is None or kept.at + at_most <= self._clock():
+                async with self._sessions.session() as session:
+                    picture = await overview.look(session, tenant)
+                kept = self._keep(tenant, picture)
+            return kept.picture
+
+    @asynccontextmanager
+    async def viewing(self) -> AsyncIterator[None]:
+        """Count a viewer.
+
+        Raises:
+            ProblemError: There are enough (429).
+        """
+        if self.viewers >= MOST_VIEWERS:
+            raise ProblemError(
+                Problem(
+                    status=429,
+                    code="too_many_viewers",
+                    detail=f"{MOST_VIEWERS} pages are live already; this one can be loaded again by hand",
+                    headers={"Retry-After": "60"},
+                )
+            )
+        self.viewers += 1
+        try:
+            yield
+        finally:
+            self.viewers -= 1
+
+    def _keep(self, tenant: str | None, picture: Picture) -> _Kept:
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.clear()
+        self._kept[tenant] = kept = _Kept(at=self._clock(), picture=picture)
+        return kept
