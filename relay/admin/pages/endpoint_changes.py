@@ -30,7 +30,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     rules = context.url_rules()
     given, errors = read(values, rules)
     if errors:
-        return _form_page(request, Form(values=values, errors=errors), None)
+        return _form_page(request, _with_errors(values, errors), None)
     tenant = values.get("tenant", "") if principal.tenant is None else principal.tenant
     try:
         async with context.sessions.session() as session:
@@ -43,7 +43,7 @@ async def create(request: web.Request) -> web.StreamResponse:
                 secret=values.get("secret") or None,
             )
     except InvalidInput as error:
-        return _form_page(request, Form(values=values, errors={_field_of(error): str(error)}), None)
+        return _form_page(request, _with_errors(values, {_field_of(error): str(error)}), None)
     return _secret_page(request, added.endpoint, added.secret, "The endpoint is made")
 
 
@@ -61,7 +61,7 @@ async def edit(request: web.Request) -> web.StreamResponse:
     rules = context.url_rules()
     given, errors = read(values, rules)
     if errors:
-        return _form_page(request, Form(values=values, errors=errors), endpoint)
+        return _form_page(request, _with_errors(values, errors), endpoint)
     changes = changes_of(given, endpoint)
     here = f"/endpoints/{endpoint.id}"
     if not changes.changed():
@@ -70,7 +70,7 @@ async def edit(request: web.Request) -> web.StreamResponse:
         async with context.sessions.session() as session:
             await endpoints.edit(session, endpoint.id, changes, rules=rules, actor=principal.actor)
     except InvalidInput as error:
-        return _form_page(request, Form(values=values, errors={_field_of(error): str(error)}), endpoint)
+        return _form_page(request, _with_errors(values, {_field_of(error): str(error)}), endpoint)
     changed = ", ".join(each.replace("_", " ") for each in changes.changed())
     return go_on(request, here, f"Changed: {changed}. It takes effect within a second.")
 
@@ -136,6 +136,11 @@ async def _endpoint_of(request: web.Request) -> EndpointDetails:
     endpoint_id: UUID = fields.path_id(request, "endpoint_id")
     async with request.app[CONTEXT].sessions.session() as session:
         return await visible.endpoint(session, request[PRINCIPAL], endpoint_id)
+
+
+def _with_errors(values: fields.Values, errors: Mapping[str, str]) -> Form:
+    """Return the form as it was filled in; a secret is not sent back."""
+    return Form(values={name: value for name, value in values.items() if name != "secret"}, errors=errors)
 
 
 def _form_page(request: web.Request, form: Form, endpoint: EndpointDetails | None) -> web.Response:

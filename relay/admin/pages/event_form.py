@@ -69,6 +69,8 @@ def _read(values: fields.Values) -> tuple[dict[str, Any], dict[str, str]]:
 def _field_of(error: InvalidInput) -> str:
     """Return the field that a refusal is about, if it names one of them; "" if that is none."""
     said = str(error)
+    if "type json" in said:
+        return "payload"  # the database says what of it is not JSON
     return next((name for name in _FIELDS if said.startswith(name) or f'"{name}"' in said), "")
 
 
