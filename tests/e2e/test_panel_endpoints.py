@@ -47,7 +47,12 @@ async def test_what_is_wrong_with_an_endpoint_stands_beside_its_field_and_nothin
 
 async def test_a_url_that_leads_inside_is_refused_with_what_to_do(panel: Panel) -> None:
     async with panel.browser(await panel.token()) as browser:
-        for url in ("http://169.254.169.254/latest", "ftp://example.com/", "https://user:pw@example.com/", "x"):
+        for url in (
+            "http://169.254.169.254/latest",
+            "ftp://example.com/",
+            "https://user:pw@example.com/",
+            "x",
+        ):
             page = await browser.submit("/endpoints", {"url": url, "event_types": "*"}, status=422)
             assert 'class="error"' in page, url
 
@@ -70,7 +75,15 @@ async def test_an_endpoint_is_made_with_all_its_fields_and_its_secret_is_shown_o
         endpoint_id = await make_endpoint(browser, panel.world.receiver.url(), **fields)
         page = await browser.read(f"/endpoints/{endpoint_id}")
         said = text_of(page)
-        for part in ("Ledger", "invoice.*", "order.paid", "standard", "5s, 1m", "X-Team: billing", "12.5 a second"):
+        for part in (
+            "Ledger",
+            "invoice.*",
+            "order.paid",
+            "standard",
+            "5s, 1m",
+            "X-Team: billing",
+            "12.5 a second",
+        ):
             assert part in said
         assert '{"currency":"EUR"}' in said
         assert "whsec_" not in page
@@ -78,12 +91,14 @@ async def test_an_endpoint_is_made_with_all_its_fields_and_its_secret_is_shown_o
         edit = await browser.read(f"/endpoints/{endpoint_id}/edit")
         assert "whsec_" not in edit
         page = await browser.submit(
-            f"/endpoints/{endpoint_id}/edit", {**fields, "url": panel.world.receiver.url("/other"), "timeout": ""}
+            f"/endpoints/{endpoint_id}/edit",
+            {**fields, "url": panel.world.receiver.url("/other"), "timeout": ""},
         )
         assert flash_of(page) == "Changed: url, timeout. It takes effect within a second."
         await browser.read(f"/endpoints/{endpoint_id}/edit")
         page = await browser.submit(
-            f"/endpoints/{endpoint_id}/edit", {**fields, "url": panel.world.receiver.url("/other"), "timeout": ""}
+            f"/endpoints/{endpoint_id}/edit",
+            {**fields, "url": panel.world.receiver.url("/other"), "timeout": ""},
         )
         assert flash_of(page).startswith("Nothing was changed")
         page = await browser.submit(
@@ -164,7 +179,10 @@ async def test_endpoints_are_found_by_state_and_text_and_show_how_they_do(panel:
     await panel.daemon.wait_for_log("delivery.delivered")
     async with panel.browser(await panel.token("read")) as browser:
         page = await browser.read("/endpoints")
-        assert {UUID(each.removeprefix("/endpoints/")) for each in links_of(page, "/endpoints/")} == {good, bad}
+        assert {UUID(each.removeprefix("/endpoints/")) for each in links_of(page, "/endpoints/")} == {
+            good,
+            bad,
+        }
         assert "100%" in text_of(page)
         assert "0.0%" in text_of(page)
         assert "Good one" not in text_of(await browser.read("/endpoints?text=BAD"))

@@ -4,11 +4,12 @@ import re
 from uuid import UUID
 
 from tests.support.admin import Browser, Panel, open_panel
+from tests.support.daemon import Sections
 from tests.support.pages import flash_of, links_of, read_until, text_of
 from tests.support.receiver import Reply
 from tests.support.world import World
 
-ONCE = {"retry": {"schedule": ["1ms"], "jitter": 0.0}, "breaker": {"enabled": False}}
+ONCE: Sections = {"retry": {"schedule": ["1ms"], "jitter": 0.0}, "breaker": {"enabled": False}}
 
 
 async def make_endpoint(browser: Browser, url: str, **fields: str) -> UUID:

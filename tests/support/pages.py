@@ -6,7 +6,6 @@ from html.parser import HTMLParser
 from tests.support.admin import Browser
 from tests.support.waiting import eventually
 
-
 _INLINE = frozenset({"a", "code", "strong", "small", "time", "svg", "path"})
 
 

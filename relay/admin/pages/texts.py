@@ -11,7 +11,8 @@ from relay.durations import format_duration
 
 NONE = "\u2013"
 """What stands where there is nothing."""
-_HIDDEN = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f{UNSHOWABLE}]")
+# Beyond those that terminals must not get: annotations and tags, which no font shows at all.
+_HIDDEN = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f\ufff9-\ufffb\U000e0000-\U000e0fff{UNSHOWABLE}]")
 _SPANS = ((86400, "d"), (3600, "h"), (60, "min"))
 _LARGEST_PRETTY = 128 * 1024
 """Characters of JSON that are still laid out; more would take the server and the browser long."""
