@@ -80,7 +80,9 @@ class TestBody(Given):
 
     event_type: Name = "relay.test"
     payload: Json | list[object] = Field({"test": True}, description="Sent byte for byte as it stands here.")
-    wait: Duration | None = Field(None, description="How long to wait for the answer, at most 30s.")
+    wait: Duration | None = Field(
+        None, description="How long to wait for the answer, at most 30s.", examples=["5s"]
+    )
 
 
 class UrlBody(Given):
