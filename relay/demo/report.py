@@ -58,7 +58,7 @@ def lines_of(report: Report) -> Iterator[str]:
     yield _counted(
         "given up",
         report.refused,
-        f"by the partner, on purpose; {report.rescued} taken after Retry in the panel",
+        f"by the partner, on purpose; {report.rescued} taken after a Retry",
     )
     yield ""
     yield "  " + ", ".join(f"{kind} {proof.count(kind)}" for kind in KINDS)
