@@ -37,6 +37,20 @@ HOSTILE = [
     "/* */ -- ?",
 ]
 
+PAYLOADS: list[tuple[object, str]] = [
+    ({"id": 42, "name": "é ✓ 🎉"}, '{"id":42,"name":"é ✓ 🎉"}'),
+    ([1, 2.5, True, None, "x"], '[1,2.5,true,null,"x"]'),
+    ((1, 2), "[1,2]"),
+    (42, "42"),
+    (False, "false"),
+    (None, "null"),
+    ({"nul": "\0"}, '{"nul":"\\u0000"}'),
+    ('{ "id" :  42.00 }', '{ "id" :  42.00 }'),
+    (b'{ "id" :  "\xc3\xa9" }', '{ "id" :  "é" }'),
+    (bytearray(b" 1e400 "), " 1e400 "),
+    ('"text"', '"text"'),
+]
+
 
 @pytest.fixture
 def connections(database: str) -> Iterator[Opened]:
@@ -182,17 +196,17 @@ def test_a_dedupe_key_gives_the_first_events_id(publisher: Publisher, observer: 
     assert len(observer.events()) == 2
 
 
-@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_no_text_is_taken_for_sql_or_for_a_placeholder(
-    publisher: Publisher, observer: Observer, text: str
-) -> None:
+def test_no_text_is_taken_for_sql_or_for_a_placeholder(publisher: Publisher, observer: Observer) -> None:
     publisher.begin()
-    publisher.publish("a", {text: text}, tenant=text, ordering_key=text, dedupe_key=text, headers={"X": text})
+    for text in HOSTILE:
+        publisher.publish(
+            "a", {text: text}, tenant=text, ordering_key=text, dedupe_key=text, headers={"X": text}
+        )
     publisher.commit()
-    row = observer.column(
-        "select json_build_array(payload, tenant, ordering_key, dedupe_key, headers) from relay.outbox"
+    rows = observer.column(
+        "select json_build_array(payload, tenant, ordering_key, dedupe_key, headers) from relay.outbox order by seq"
     )
-    assert row == [[{text: text}, text, text, text, {"X": text}]]
+    assert rows == [[{text: text}, text, text, text, {"X": text}] for text in HOSTILE]
 
 
 def test_what_the_database_refuses_is_the_drivers_error_and_tells_why(publisher: Publisher) -> None:
@@ -209,30 +223,15 @@ def test_what_the_database_refuses_is_the_drivers_error_and_tells_why(publisher:
     publisher.roll_back()
 
 
-@pytest.mark.parametrize(
-    ("payload", "kept"),
-    [
-        ({"id": 42, "name": "é ✓ 🎉"}, '{"id":42,"name":"é ✓ 🎉"}'),
-        ([1, 2.5, True, None, "x"], '[1,2.5,true,null,"x"]'),
-        ((1, 2), "[1,2]"),
-        (42, "42"),
-        (False, "false"),
-        (None, "null"),
-        ({"nul": "\0"}, '{"nul":"\\u0000"}'),
-        ('{ "id" :  42.00 }', '{ "id" :  42.00 }'),
-        (b'{ "id" :  "\xc3\xa9" }', '{ "id" :  "é" }'),
-        (bytearray(b" 1e400 "), " 1e400 "),
-        ('"text"', '"text"'),
-    ],
-    ids=ascii,
-)
 def test_ready_json_is_sent_byte_for_byte_and_anything_else_is_written_compactly(
-    publisher: Publisher, observer: Observer, payload: object, kept: str
+    publisher: Publisher, observer: Observer
 ) -> None:
     publisher.begin()
-    publisher.publish("a", payload)
+    for payload, _ in PAYLOADS:
+        publisher.publish("a", payload)
     publisher.commit()
-    assert observer.column("select payload::text from relay.outbox") == [kept]
+    kept = observer.column("select payload::text from relay.outbox order by seq")
+    assert kept == [text for _, text in PAYLOADS]
 
 
 def test_text_that_is_no_json_is_refused_by_the_database(publisher: Publisher) -> None:

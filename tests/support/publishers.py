@@ -6,7 +6,7 @@ The steps are synchronous for all; those of asynchronous drivers run on a loop o
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -245,8 +245,6 @@ class Django(_Synchronous):
 
 class Opened:
     """Opens connections to one database and closes them all at the end."""
-
-    LIMIT: ClassVar = 10
 
     def __init__(self, dsn: str, stack: ExitStack) -> None:
         self.dsn = dsn

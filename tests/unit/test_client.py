@@ -207,17 +207,20 @@ def test_every_option_that_is_documented_is_a_parameter_of_the_statement() -> No
 if TYPE_CHECKING:
 
     def type_checkers_know_what_is_awaited(
+        *,
         synchronous: psycopg.Connection,
         session: Session,
         asynchronous: psycopg.AsyncConnection,
         async_session: AsyncSession,
         of_asyncpg: asyncpg.Connection,
+        of_a_pool: asyncpg.pool.PoolConnectionProxy,
     ) -> None:
         _ = assert_type(publish(synchronous, "a", {}), UUID)
         _ = assert_type(publish(session, "a", {}), UUID)
         _ = assert_type(publish(asynchronous, "a", {}), Coroutine[Any, Any, UUID])
         _ = assert_type(publish(async_session, "a", {}), Coroutine[Any, Any, UUID])
         _ = assert_type(publish(of_asyncpg, "a", {}), Coroutine[Any, Any, UUID])
+        _ = assert_type(publish(of_a_pool, "a", {}), Coroutine[Any, Any, UUID])
         _ = assert_type(cancel(async_session, ID), Coroutine[Any, Any, None])
         publish(session, "a", {}, sequence="7")  # type: ignore[call-overload]
 
