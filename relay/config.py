@@ -15,6 +15,7 @@ from relay.config_sources import ConfigError, Problem, Value, read_values
 from relay.config_values import (
     AbsolutePath,
     Address,
+    AlertSinks,
     Count,
     Dsn,
     Duration,
@@ -28,6 +29,7 @@ from relay.config_values import (
     Ports,
     PositiveDuration,
     Ratio,
+    SigningSecret,
     Size,
     Statuses,
     Tenant,
@@ -122,8 +124,15 @@ class Security(_Section):
 
 
 class Alerts(_Section):
-    """`[alerts]`: who hears of trouble."""
+    """`[alerts]`: what is worth an alert, and who hears of it; max_backlog_age None = never."""
 
+    min_success_ratio: Ratio = 0.95
+    window: PositiveDuration = timedelta(minutes=5)
+    min_deliveries: Count = 20
+    max_backlog_age: OptionalDuration = timedelta(hours=1)
+    max_database_away: PositiveDuration = timedelta(seconds=15)
+    sinks: AlertSinks = ()
+    secret: SigningSecret = SecretStr("")
     tenant: Tenant = "operator"
 
 
@@ -256,10 +265,14 @@ def _nest(values: Mapping[str, Value]) -> dict[str, dict[str, Any]]:
 def _contradictions(
     settings: Settings, values: Mapping[str, Value], ignored: frozenset[str]
 ) -> Iterator[Problem]:
-    """Find pairs in the wrong order; a pair with an ignored key has been complained about already."""
+    """Find values that do not go together; those with an ignored key have been complained about already."""
     flat = flatten(settings)
     for lesser, greater in _ORDERED:
         if flat[lesser] > flat[greater] and not ignored & {lesser, greater}:
             origin = values[lesser].origin if lesser in values else "default"
             reason = f"is {shown(flat[lesser])}, more than {greater}, {shown(flat[greater])}"
             yield Problem(key=lesser, origin=origin, reason=f"{reason}; lower it or raise that")
+    unsigned = [sink for sink in settings.alerts.sinks if not sink.is_slack]
+    if unsigned and not settings.alerts.secret.get_secret_value() and "alerts.secret" not in ignored:
+        reason = f"is missing, and nothing is sent unsigned to {unsigned[0]}; write one, best as a credential"
+        yield Problem(key="alerts.secret", origin=values["alerts.sinks"].origin, reason=reason)

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -17,6 +17,9 @@ from relay.durations import format_duration, parse_duration, parse_size
 
 _HIGHEST_PORT = 65535
 _MASTER_KEY_BYTES = 32
+_SIGNING_PREFIX = "whsec_"
+_SIGNING_KEY_BYTES = range(24, 65)
+_SLACK_PREFIX = "slack+"
 _PORTS = re.compile(r"(\d{1,5})(?:\s*-\s*(\d{1,5}))?")
 _PRINTABLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
@@ -48,6 +51,36 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSink:
+    """Where alerts are sent: a URL, and whether it takes the form of Slack's incoming webhooks.
+
+    Whoever knows such a URL can often write there, so all but its host is left out wherever it is shown.
+    """
+
+    url: str = field(repr=False)
+    is_slack: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read "https://host/path" or "slack+https://host/path".
+
+        Raises:
+            ValueError: It is neither; the message does not repeat it.
+        """
+        url = text.removeprefix(_SLACK_PREFIX)
+        parts = urlsplit(url)
+        if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username is not None:
+            raise ValueError(
+                'is not a URL; write "https://host/path", or "slack+https://host/path" for Slack'
+            )
+        return cls(url=url, is_slack=url != text)
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.url)
+        return f"{_SLACK_PREFIX if self.is_slack else ''}{parts.scheme}://{parts.netloc}/***"
+
+
 def shown(value: object) -> Any:  # noqa: PLR0911 - one line for each kind of value
     """Return a value as a person would write it in TOML, with secrets masked; None (not set) becomes ""."""
     match value:
@@ -58,7 +91,7 @@ def shown(value: object) -> Any:  # noqa: PLR0911 - one line for each kind of va
         case tuple():
             return [shown(each) for each in value]
         case SecretStr():
-            return mask_dsn(value.get_secret_value())
+            return _masked(value.get_secret_value())
         case SecretBytes():
             return "***"
         case None:
@@ -67,6 +100,10 @@ def shown(value: object) -> Any:  # noqa: PLR0911 - one line for each kind of va
             return value
         case _:
             return str(value)
+
+
+def _masked(secret: str) -> str:
+    return f"{_SIGNING_PREFIX}***" if secret.startswith(_SIGNING_PREFIX) else mask_dsn(secret)
 
 
 def mask_dsn(dsn: str) -> str:
@@ -151,6 +188,24 @@ def _master_key(value: object) -> SecretBytes:
     return SecretBytes(key)
 
 
+def _signing_secret(value: SecretStr) -> SecretStr:
+    """Check the form of a secret that signs. The message never repeats the value."""
+    text = value.get_secret_value()
+    try:
+        key = base64.b64decode(text.removeprefix(_SIGNING_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if text and not (text.startswith(_SIGNING_PREFIX) and len(key) in _SIGNING_KEY_BYTES):
+        raise ValueError(
+            'is not "whsec_" and the base64 of 24 to 64 bytes; write it as the receiver knows it'
+        )
+    return value
+
+
+def _alert_sink(value: object) -> AlertSink:
+    return value if isinstance(value, AlertSink) else AlertSink.parse(str(value))
+
+
 _LONGEST_TENANT = 255
 
 
@@ -214,6 +269,8 @@ Statuses = Annotated[tuple[Annotated[int, PlainValidator(_permanent_status)], ..
 MasterKeys = Annotated[
     tuple[Annotated[SecretBytes, PlainValidator(_master_key)], ...], BeforeValidator(_split)
 ]
+SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
+AlertSinks = Annotated[tuple[Annotated[AlertSink, PlainValidator(_alert_sink)], ...], BeforeValidator(_split)]
 Dsn = Annotated[SecretStr, AfterValidator(_dsn)]
 ListenAddress = Annotated[Address | None, BeforeValidator(_address)]
 AbsolutePath = Annotated[Path | None, BeforeValidator(_path), AfterValidator(_absolute)]

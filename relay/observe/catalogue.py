@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 COMMON_KEYS: dict[str, str] = {
+    "alert": "the name of the alert",
     "event_id": "the event's id, the one that receivers see",
     "event_type": "the event's type",
     "endpoint_id": "the endpoint's id",
@@ -18,6 +19,7 @@ COMMON_KEYS: dict[str, str] = {
 """Keys that any event may have; they mean the same everywhere."""
 
 KEYS: dict[str, str] = {
+    "alert": "the name of the alert",
     "attempts": "how many attempts that were kept for events that are gone",
     "bindir": "where PostgreSQL's programs are",
     "changed": "the keys whose value changed",
@@ -43,6 +45,7 @@ KEYS: dict[str, str] = {
     "port": "the TCP port",
     "problems": "everything that is wrong, one sentence each",
     "reason": "why, always from a fixed list",
+    "sink": "scheme and host of a URL in `alerts.sinks`",
     "tenant": "the tenant",
     "unfinished": "how many were still in flight when the drain ended",
     "uptime_s": "how long the process ran, in seconds",
@@ -250,6 +253,30 @@ CATALOGUE: tuple[LogEvent, ...] = (
         "error",
         "The database refused a statement that ought to go through; it is tried again.",
         ("part", "detail"),
+    ),
+    LogEvent(
+        "alert.raised",
+        "warning",
+        "Something goes wrong and somebody should look; `detail` says what to do.",
+        ("alert", "endpoint_id", "detail"),
+    ),
+    LogEvent(
+        "alert.cleared",
+        "info",
+        "What an alert was raised for is over.",
+        ("alert", "endpoint_id", "waited_ms"),
+    ),
+    LogEvent(
+        "alert.undelivered",
+        "error",
+        "A URL of `alerts.sinks` did not take an alert, and it is not tried again.",
+        ("alert", "sink", "detail"),
+    ),
+    LogEvent(
+        "alert.sink_refused",
+        "error",
+        "A URL of `alerts.sinks` may not be called by the rules of `[security]`; it gets nothing.",
+        ("sink", "detail"),
     ),
     LogEvent("schema.migrated", "info", "A migration was applied.", ("version", "duration_ms")),
     LogEvent("config.reloaded", "info", "A new configuration is in force.", ("changed", "needs_restart")),

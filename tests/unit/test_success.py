@@ -1,4 +1,5 @@
 import math
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from relay.observe import success
 from relay.observe.success import SLOT, WINDOWS, SuccessRate
 
 WINDOW = 300.0
+HERE, THERE = UUID(int=1), UUID(int=2)
 
 
 def test_without_deliveries_there_is_no_ratio() -> None:
@@ -18,14 +20,14 @@ def test_what_fails_counts_once_however_often_it_fails() -> None:
     rate = SuccessRate()
     rate.delivered(3, 0.0)
     for now in (0.0, 5.0, 30.0):
-        rate.failed(7, now)
+        rate.failed(7, HERE, now)
 
     assert rate.ratio(WINDOW, 30.0) == 3 / 4
 
 
 def test_what_fails_and_then_succeeds_is_delivered() -> None:
     rate = SuccessRate()
-    rate.failed(7, 0.0)
+    rate.failed(7, HERE, 0.0)
     rate.recovered(7)
     rate.delivered(1, 20.0)
 
@@ -34,7 +36,7 @@ def test_what_fails_and_then_succeeds_is_delivered() -> None:
 
 def test_what_happened_before_the_window_does_not_count() -> None:
     rate = SuccessRate()
-    rate.failed(7, 0.0)
+    rate.failed(7, HERE, 0.0)
     rate.delivered(1, 200.0)
 
     assert rate.ratio(WINDOW, WINDOW) == 1 / 2
@@ -45,7 +47,7 @@ def test_what_happened_before_the_window_does_not_count() -> None:
 def test_what_is_in_no_window_any_more_takes_no_memory() -> None:
     rate = SuccessRate()
     for key in range(100):
-        rate.failed(key, 0.0)
+        rate.failed(key, HERE, 0.0)
 
     assert math.isnan(rate.ratio(WINDOW, 2 * WINDOWS["1h"]))
     assert not rate._failing
@@ -59,7 +61,7 @@ def test_failing_deliveries_beyond_the_limit_are_counted_by_the_attempt(
     rate = SuccessRate()
     rate.delivered(4, 0.0)
     for key in (1, 2, 3, 3, 1):
-        rate.failed(key, 0.0)
+        rate.failed(key, HERE, 0.0)
 
     assert rate.ratio(WINDOW, 0.0) == 4 / (4 + 2 + 2)
     assert len(rate._failing) == 2
@@ -83,7 +85,7 @@ def test_the_ratio_is_that_of_the_definition(steps: list[Step]) -> None:
             rate.recovered(key)
             rate.delivered(1, now)
         else:
-            rate.failed(key, now)
+            rate.failed(key, HERE, now)
         log.append((now, key, is_delivered))
 
     for window in WINDOWS.values():
