@@ -98,8 +98,9 @@ class Alerts:
         self._sinks.change(SinkSettings.of(settings))
 
     def start_over(self) -> None:
-        """Trust nothing that was in memory: another relay may have worked on the database meanwhile."""
+        """Begin as the active relay, and trust nothing that was in memory: another one may have worked meanwhile."""
         self._watch.start_over()
+        self._alarm.was_active = True
 
     async def run(self) -> None:
         """Look and tell until cancelled."""

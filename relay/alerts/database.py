@@ -29,6 +29,9 @@ class DatabaseAlarm:
         limit: Seconds that it may be away; may be changed.
         tell: Gets what was raised or cleared.
         clock: Monotonic seconds.
+
+    Attributes:
+        was_active: This relay was the active one when the database was last there.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class DatabaseAlarm:
         self._active = active
         self._tell = tell
         self._clock = clock
-        self._was_active = False
+        self.was_active = False
         self._away_since: float | None = None
         self._raised: RaisedAlert | None = None
         self._unstored: list[ClearedAlert] = []
@@ -68,14 +71,14 @@ class DatabaseAlarm:
         """Raise or clear the alert, as things are now."""
         now = self._clock()
         if self._watch.is_up:
-            self._was_active = self._active.is_set()
+            self.was_active = self._active.is_set()
             self._clear(now)
             self._away_since = None
             return
         if self._away_since is None:
             self._away_since = now
         away_for = now - self._away_since
-        if self._raised is None and self._was_active and away_for >= self.limit:
+        if self._raised is None and self.was_active and away_for >= self.limit:
             found = of_database(away_for)
             self._raised = RaisedAlert(
                 key=found.key, summary=found.summary, detail=found.detail, raised_at=datetime.now(UTC)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from relay.alerts.alert import Finding
 from relay.alerts.book import AlertBook
 from relay.alerts.findings import of_backlog, of_endpoint_rate, of_endpoints, of_rate
 from relay.alerts.recent import STEPS, RecentlyDelivered
-from relay.alerts.rules import BACKLOG_MARGIN, Rate, RateRules
+from relay.alerts.rules import BACKLOG_MARGIN, Rate, RateRules, State
 from relay.config import Alerts as AlertSettings
 from relay.endpoints.health import Standings
 from relay.endpoints.registry import Registry
@@ -91,6 +91,7 @@ class AlertWatch:
         self._clock = clock
         self._recent = RecentlyDelivered()
         self._watched_since = clock()
+        self._uneven_until = float("-inf")
         self.rules = rules
         self._widen(rules)
 
@@ -99,6 +100,7 @@ class AlertWatch:
         if rules.rate.window != self.rules.rate.window:
             self._recent.forget()
             self._watched_since = self._clock()
+            self._uneven_until = self._clock() + rules.rate.window
             self._widen(rules)
         self.rules = rules
 
@@ -148,14 +150,18 @@ class AlertWatch:
         broken = set(self._standings.broken())
         for endpoint_id in failing.keys() | raised:
             endpoint = None if endpoint_id is None else self._registry.get(endpoint_id)
-            if endpoint is not None and endpoint.hold is None:
-                yield of_endpoint_rate(
-                    endpoint,
-                    Rate(self._recent.of(endpoint.id), failing.get(endpoint.id, 0)),
-                    rules,
-                    watched_for=watched_for,
-                    is_broken=endpoint.id in broken,
-                )
+            if endpoint is None or endpoint.hold is not None or not self._tally.endpoints.has(endpoint.id):
+                continue
+            found = of_endpoint_rate(
+                endpoint,
+                Rate(self._recent.of(endpoint.id), failing.get(endpoint.id, 0)),
+                rules,
+                watched_for=watched_for,
+                is_broken=endpoint.id in broken,
+            )
+            # What was delivered is known from the change of the window on, what fails from before.
+            is_uneven = now < self._uneven_until and found.state is State.BAD
+            yield replace(found, state=State.BETWEEN) if is_uneven else found
 
     async def _look_behind_breakers(self) -> None:
         """Count what is due of endpoints that are left alone: nothing is recorded of it, and it fails all the same."""

@@ -41,6 +41,10 @@ class EndpointCounts:
                 self._named[endpoint_id] = counts.copy()
         return counts
 
+    def has(self, endpoint_id: UUID) -> bool:
+        """Say whether all that is counted of an endpoint is counted as its own."""
+        return endpoint_id in self.by_id or len(self.by_id) < MOST
+
     def forget(self, is_known: Callable[[UUID], bool]) -> None:
         """Drop the counts of endpoints that were removed; others get their names. No shown count ever falls."""
         for endpoint_id in [each for each in self.by_id if not is_known(each)]:

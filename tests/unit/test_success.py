@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.observe import success
-from relay.observe.success import SLOT, WINDOWS, SuccessRate
+from relay.observe.success import SLOT, WINDOWS, Blocked, SuccessRate
 
 WINDOW = 300.0
 HERE, THERE = UUID(int=1), UUID(int=2)
@@ -65,6 +65,51 @@ def test_failing_deliveries_beyond_the_limit_are_counted_by_the_attempt(
 
     assert rate.ratio(WINDOW, 0.0) == 4 / (4 + 2 + 2)
     assert len(rate._failing) == 2
+
+
+def test_what_fails_is_known_by_endpoint() -> None:
+    rate = SuccessRate()
+    rate.delivered(10, 0.0)
+    for key, endpoint_id in ((1, HERE), (2, HERE), (3, THERE), (4, THERE)):
+        rate.failed(key, endpoint_id, 0.0)
+    rate.recovered(4)
+
+    assert rate.failing(WINDOW, 0.0) == {HERE: 2, THERE: 1}
+    assert rate.counts(WINDOW, 0.0) == (10, 3)
+
+
+def test_what_is_due_behind_a_breaker_fails_and_is_counted_once() -> None:
+    rate = SuccessRate()
+    for key in range(10):
+        rate.failed(key, HERE, 0.0)
+    rate.blocked = {HERE: Blocked(untried=5, tried=4), THERE: Blocked(untried=0, tried=3)}
+
+    assert rate.failing(WINDOW, 0.0) == {HERE: 15, THERE: 3}
+    assert rate.failing(WINDOW, 10 * WINDOW) == {HERE: 9, THERE: 3}
+
+
+def test_an_endpoint_that_is_left_out_is_forgotten_with_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(success, "MOST_FAILING", 3)
+    rate = SuccessRate()
+    for key, endpoint_id in enumerate((HERE, HERE, THERE, HERE, THERE)):
+        rate.failed(key, endpoint_id, 0.0)
+    rate.leave_out({HERE})
+
+    assert rate.failing(WINDOW, 0.0) == {THERE: 2}
+    assert len(rate._failing) == 1
+    rate.recovered(0)
+    rate.failed(0, HERE, 0.0)
+    assert rate.failing(WINDOW, 0.0) == {HERE: 1, THERE: 2}
+
+
+def test_shorter_slots_make_a_shorter_window_exact() -> None:
+    rate = SuccessRate()
+    rate.slot = 0.1
+    rate.failed(7, HERE, 0.0)
+    rate.delivered(1, 2.0)
+
+    assert rate.ratio(3.0, 2.0) == 1 / 2
+    assert rate.ratio(3.0, 3.1) == 1.0
 
 
 Step = tuple[int, int, bool]
