@@ -5,6 +5,7 @@ import time
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from relay import __version__
+from relay.alerts.alerts import Alerts
 from relay.caretakers import Caretakers
 from relay.config import Settings
 from relay.endpoints.defaults import breaker_rules_of, defaults_of, streak_rules_of
@@ -188,6 +189,18 @@ class Relay:
             tally=self._vitals.tally,
             backoff=self._backoff("record"),
         )
+        self._alerts = Alerts(
+            settings=settings,
+            session=self._sessions.admin,
+            wire=wire,
+            instance=self._instance,
+            watch=self._watch,
+            backoff=self._backoff,
+            tally=self._vitals.tally,
+            registry=self._registry,
+            standings=self._standings,
+            notices=self._notices,
+        )
         sender = self._sender = Sender(wire=wire, clock=self._clock, limits=limits_of(settings.delivery))
         self._dispatcher = Dispatcher(
             sender=sender, registry=self._registry, sink=self._recorder, clock=self._clock
@@ -234,6 +247,7 @@ class Relay:
             backoff=self._backoff,
             standings=self._standings,
             notices=self._notices,
+            alerts=self._alerts,
             order=self._order,
             scheduler=self._scheduler,
             leases=self._leases,
@@ -250,6 +264,7 @@ class Relay:
             listener=self._listener,
             registry=self._registry,
             slots=self._slots,
+            alerts=self._alerts,
         )
         return served(
             settings=lambda: self._settings,
@@ -363,6 +378,7 @@ class Relay:
         self._registry.version = 0  # read again with the breakers
         self._leases.look_at_all()
         self._caretakers.housekeeping.survey_soon()
+        self._alerts.start_over()
         self._listener.woken.set()
 
     def _against_readiness(self) -> list[str]:

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from relay.config import ConfigError, Settings, load
-from relay.config_values import is_local
+from relay.config_places import is_local
 from relay.http.addresses import public_networks
 from relay.store.dsn import database_hosts
 
