@@ -112,7 +112,7 @@ async def test_problems_say_what_the_matter_is_and_what_to_do(panel: Panel) -> N
     async with panel.browser(await panel.token()) as browser:
         for path in ("/nowhere", "/endpoints/x", "/events/1", "/operations/abc", "/deliveries/a/b"):
             page = await browser.read(path, status=404)
-            assert "there is nothing at this address" in text_of(page)
+            assert "There is nothing at this address" in text_of(page)
             assert "Sign out" in page
         browser.csrf_token = "0" * 64
         page = await browser.submit("/sending/resume", {"all": "yes"}, status=403)

@@ -139,7 +139,7 @@ async def test_what_nothing_matches_is_said_and_leaves_no_operation(panel: Panel
         assert flash_of(page).startswith("No delivery matches")
         assert "No operations yet" in text_of(await browser.read("/operations"))
         page = await browser.submit("/operations", {"kind": "retry", "state": "delivered"}, status=422)
-        assert "choose a state first" in text_of(page)
+        assert "Choose a state first" in text_of(page)
         page = await browser.submit("/deliveries", {"change": "retry"})
         assert flash_of(page) == "Nothing was selected, so nothing was changed."
 
