@@ -176,6 +176,12 @@ async def test_the_overview_is_live(panel: Panel) -> None:
         assert browser.csrf_token in data
 
 
+async def test_asking_for_the_head_of_the_stream_does_not_begin_it(panel: Panel) -> None:
+    async with panel.browser(await panel.token()) as browser, browser.client.head("/live") as response:
+        assert response.status == 200
+        assert response.content_type == "text/event-stream"
+
+
 async def test_a_stream_ends_when_the_relay_stops(panel: Panel) -> None:
     async with panel.browser(await panel.token()) as browser, browser.client.get("/live") as stream:
         await events_of(stream, 1)
