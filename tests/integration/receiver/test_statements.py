@@ -1,0 +1,49 @@
+"""Every statement of the inbox: it fits the schema, and its head says what it takes."""
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from relay.receiver.statements import FOLDER, statement
+from tests.support.database import Connection, connected
+from tests.support.inbox import make_inbox
+
+NAMES = sorted(path.stem for path in (FOLDER / "queries").glob("*.sql"))
+PARAMETER = re.compile(r"^-- \$(\d+) [a-z_0-9]+: \S.*$", re.MULTILINE)
+
+
+@pytest.fixture
+async def connection(empty_database: str) -> AsyncIterator[Connection]:
+    await make_inbox(empty_database).migrate()
+    async with connected(empty_database) as found:
+        yield found
+
+
+async def test_every_statement_prepares_and_its_head_documents_its_parameters(connection: Connection) -> None:
+    assert len(NAMES) > 10
+    for name in NAMES:
+        prepared = await connection.prepare(statement(name))
+        head = "\n".join(line for line in statement(name).splitlines() if line.startswith("--"))
+        documented = [int(number) for number in PARAMETER.findall(head)]
+        assert documented == list(range(1, len(prepared.get_parameters()) + 1)), name
+        assert re.match(r"-- [A-Z].*\S$", head.splitlines()[0]), name
+
+
+async def test_looking_for_what_is_due_does_not_read_what_is_over(connection: Connection) -> None:
+    await connection.execute(
+        "insert into relay_inbox.event"
+        " (source, event_id, headers, body, signed_at, state, next_attempt_at, ended_at, ordering_key)"
+        " select 'relay', n::text, '{}', '', now(), case when n % 100 = 0 then 'waiting' else 'done' end,"
+        " case when n % 100 = 0 then now() end, case when n % 100 > 0 then now() end, (n % 1000)::text"
+        " from generate_series(1, 50000) n"
+    )
+    await connection.execute("analyze relay_inbox.event")
+    await connection.execute("set plan_cache_mode = force_generic_plan")
+    await connection.execute(f"prepare look (text, bigint[], boolean, bigint) as {statement('find_due')}")
+
+    rows = await connection.fetch("explain execute look('relay', '{1,2,3}', true, 20)")
+    plan = "\n".join(row[0] for row in rows)
+    assert "Seq Scan" not in plan, plan
+    assert "event_due" in plan, plan
+    assert "event_of_key" in plan, plan
