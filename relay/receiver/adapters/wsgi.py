@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from http.client import responses
 from typing import Any, Self, TypeAlias, TypeVar
 
@@ -83,7 +84,7 @@ class WsgiReceiver:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         answer = self.answer(environ)
-        start_response(f"{answer.status} {responses[answer.status]}", _without_hop_by_hop(answer))
+        start_response(f"{answer.status} {responses[answer.status]}", answer.all_headers)
         return [answer.body]
 
     def answer(self, environ: Environ) -> Answer:
@@ -95,9 +96,13 @@ class WsgiReceiver:
         bridge = self._bridge
         if bridge is None or bridge.pid != os.getpid():
             raise RuntimeError("start() the receiver in this process, after the server has forked")
+        return _without_hop_by_hop(self._answer(bridge, environ))
+
+    def _answer(self, bridge: "_Bridge", environ: Environ) -> Answer:
         pairs = _headers(environ)
-        head = Head(method=environ["REQUEST_METHOD"], headers=pairs, peer=environ.get("REMOTE_ADDR") or None)
-        if (refusal := self._door.refusal(head)) is not None:
+        peer = environ.get("REMOTE_ADDR") or None
+        refusal = self._door.refusal(Head(method=environ["REQUEST_METHOD"], headers=pairs, peer=peer))
+        if refusal is not None:
             return refusal
         body = _read(environ, self._door.max_body)
         if body is None:
@@ -169,6 +174,6 @@ def _read_up_to(stream: Any, most: int) -> bytes:
     return bytes(body)
 
 
-def _without_hop_by_hop(answer: Answer) -> list[tuple[str, str]]:
-    """Return the headers that an application may set (PEP 3333 leaves `Connection` to the server)."""
-    return [(name, value) for name, value in answer.all_headers if name != "connection"]
+def _without_hop_by_hop(answer: Answer) -> Answer:
+    """Leave `Connection` to the server, as PEP 3333 wants."""
+    return replace(answer, headers=[pair for pair in answer.headers if pair[0] != "connection"])
