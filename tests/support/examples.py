@@ -25,13 +25,14 @@ class Example:
     """One example on one port, which it keeps over restarts.
 
     Args:
-        name: Of its file, without `.py`.
+        program: Its file, which gets DATABASE_URL, WEBHOOK_SECRET and PORT.
         dsn: Of its database.
     """
 
-    def __init__(self, name: str, dsn: str) -> None:
+    def __init__(self, program: Path, dsn: str) -> None:
         self.port = free_port()
-        self._name = name
+        self._program = program
+        self._name = program.stem
         self._dsn = dsn
         self._process: asyncio.subprocess.Process | None = None
 
@@ -43,7 +44,7 @@ class Example:
         """Start it, and wait until it takes connections."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            str(FOLDER / f"{self._name}.py"),
+            str(self._program),
             env={
                 **surroundings(),
                 "DATABASE_URL": self._dsn,
@@ -90,7 +91,14 @@ async def running_example(name: str, dsn: str) -> AsyncIterator[Example]:
     """Run an example on a database, with its table, for the length of the block."""
     async with connected(dsn) as connection:
         await connection.execute((FOLDER / "booking.sql").read_text(encoding="utf-8"))
-    example = Example(name, dsn)
+    async with running(FOLDER / f"{name}.py", dsn) as example:
+        yield example
+
+
+@asynccontextmanager
+async def running(program: Path, dsn: str) -> AsyncIterator[Example]:
+    """Run a receiver on a database for the length of the block."""
+    example = Example(program, dsn)
     try:
         await example.start()
         yield example
