@@ -15,7 +15,7 @@ import asyncpg
 
 from relay.receiver.arrivals import Event
 from relay.receiver.intake import Pool
-from relay.receiver.ordering import Handle, Ordering, PassOver, Wait, WaitForGap, judge_turn
+from relay.receiver.ordering import Handle, Ordering, PassOver, Wait, WaitForGap, is_strict, judge_turn
 from relay.receiver.retrying import Retry, delay_after
 from relay.receiver.schema import Connection
 from relay.receiver.statements import statement
@@ -97,8 +97,12 @@ class Attempts:
         """
         calls: list[_Call] = []
         try:
-            async with self._pool.acquire() as connection, connection.transaction():
-                return await self._make(connection, due, calls)
+            async with self._pool.acquire() as connection:
+                async with connection.transaction():
+                    ending = await self._make(connection, due, calls)
+                if due.key is not None and ending is not Ending.MISSED:
+                    await self._let_next_come(connection, due.key)
+                return ending
         except Exception as error:
             # The handler may be the reason, and must not be called for ever without being counted.
             for call in calls:
@@ -176,6 +180,11 @@ class Attempts:
         await connection.execute(
             statement("fail_event"), event.seq, event.failures, _error_text(error), delay
         )
+
+    async def _let_next_come(self, connection: Connection, key: str) -> None:
+        """Release the next event of a key, now that the commit is done."""
+        strict = is_strict(self._ordering)
+        await connection.execute(statement("release_keys"), self._source, [key], strict)
 
     async def _note_lost(self, event: Event, error: Exception) -> None:
         """Write a failure down on another connection, as far as that is possible."""

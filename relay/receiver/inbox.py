@@ -33,15 +33,16 @@ from relay.receiver.dead import DeadEvent, Stats
 from relay.receiver.ear import Ear
 from relay.receiver.intake import Arrival, Intake, Pool, content_hash
 from relay.receiver.kept_headers import KEPT, event_type_of, kept_headers
-from relay.receiver.ordering import Ordering, WaitForGap, place_of
+from relay.receiver.ordering import Ordering, is_strict, place_of
 from relay.receiver.retention import Caretaker, Retention
 from relay.receiver.retrying import Retry
 from relay.receiver.running import Running
+from relay.receiver.sweep import Sweep
 from relay.receiver.verify import VerificationError, verify
 from relay.receiver.workers import Workers
 
-SPARE_CONNECTIONS = 5
-"""Beside those of the workers: two writers, the scout, the caretaker, and one for questions."""
+SPARE_CONNECTIONS = 6
+"""Beside those of the workers: two writers, the scout, the sweep, the caretaker, and one for questions."""
 CONNECT_LIMIT = 10.0
 IDLE_MARGIN = timedelta(seconds=30)
 
@@ -144,7 +145,7 @@ class Inbox:
         except BaseException:
             pool.terminate()
             raise
-        self._running = Running(pool, *self._parts(pool))
+        self._running = self._start_parts(pool)
 
     async def stop(self) -> None:
         """Store what has come, let handlers end for the grace, and disconnect. Harmless if it is not started.
@@ -243,10 +244,12 @@ class Inbox:
             },
         )
 
-    def _parts(self, pool: Pool) -> "tuple[Intake, Caretaker, Workers | None, Ear | None]":
+    def _start_parts(self, pool: Pool) -> Running:
+        strict = is_strict(self._ordering)
         caretaker = Caretaker(pool, source=self._source, retention=self._retention, tolerance=self._tolerance)
         if self._handler is None:
-            return Intake(pool, self._source, lambda: None), caretaker, None, None
+            intake = Intake(pool, self._source, strict=strict, tell=lambda: None)
+            return Running(pool, intake, caretaker, None, [])
         attempts = Attempts(
             pool,
             source=self._source,
@@ -256,15 +259,12 @@ class Inbox:
             time_limit=self._time_limit,
         )
         workers = Workers(
-            pool,
-            attempts,
-            source=self._source,
-            strict=isinstance(self._ordering, WaitForGap),
-            count=self._concurrency,
-            poll_interval=self._poll_interval,
+            pool, attempts, source=self._source, count=self._concurrency, poll_interval=self._poll_interval
         )
+        intake = Intake(pool, self._source, strict=strict, tell=workers.wake)
         ear = Ear(self._dsn, self._source, workers.wake)
-        return Intake(pool, self._source, workers.wake), caretaker, workers, ear
+        sweep = Sweep(pool, self._source, strict=strict, wake=workers.wake)
+        return Running(pool, intake, caretaker, workers, [ear.run(), sweep.run()])
 
 
 def _check_secrets(secrets: str | Sequence[str]) -> None:

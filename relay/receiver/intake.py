@@ -60,12 +60,14 @@ class Intake:
     Args:
         pool: One connection of it is used for each batch.
         source: Of all that arrives.
+        strict: An event that waits holds up the later ones of its key.
         tell: Called after each commit that stored something new.
     """
 
-    def __init__(self, pool: Pool, source: str, tell: Callable[[], None]) -> None:
+    def __init__(self, pool: Pool, source: str, *, strict: bool, tell: Callable[[], None]) -> None:
         self._pool = pool
         self._source = source
+        self._strict = strict
         self._tell = tell
         self._queue: asyncio.Queue[_Waiting | None] = asyncio.Queue(MOST_WAITING)
 
@@ -128,7 +130,8 @@ class Intake:
         else:
             _answer(batch, receipts)
             if Receipt.STORED in receipts:
-                await self._wake()
+                keys = {each.place.key for each, _ in batch if each.place.key is not None}
+                await self._let_come(sorted(keys))
 
     def _refuse(self, batch: Sequence[_Waiting], error: Exception) -> None:
         logger.warning("%d events could not be stored: %s: %s", len(batch), type(error).__name__, error)
@@ -184,11 +187,16 @@ class Intake:
         )
         return {row["event_id"] for row in rows}
 
-    async def _wake(self) -> None:
-        """Wake the workers here, and those of other processes: after the commit, since a NOTIFY holds up others'."""
-        self._tell()
+    async def _let_come(self, keys: list[str]) -> None:
+        """Release what was stored, and wake the workers here and elsewhere.
+
+        After the commit: senders do not wait for it, and a NOTIFY in it would hold up others' commits.
+        """
         try:
             async with asyncio.timeout(STORE_LIMIT), self._pool.acquire() as connection:
+                if keys:
+                    await connection.execute(statement("release_keys"), self._source, keys, self._strict)
+                self._tell()
                 await connection.execute(statement("notify"), self._source)
         except (*LOST, asyncpg.PostgresError) as error:
             logger.info("workers were not woken, and look by themselves: %s", error)

@@ -104,6 +104,11 @@ class Place:
     version: int | None = None
 
 
+def is_strict(ordering: Ordering | None) -> bool:
+    """Return whether an event that waits holds up the later ones of its key."""
+    return isinstance(ordering, WaitForGap)
+
+
 def place_of(ordering: Ordering | None, incoming: Incoming) -> Place:
     """Return an event's key and version; what the body or the header does not have is None.
 

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Coroutine, Iterable
 
-from relay.receiver.ear import Ear
 from relay.receiver.intake import Intake, Pool
 from relay.receiver.retention import Caretaker
 from relay.receiver.workers import Workers
@@ -19,10 +19,22 @@ class Running:
 
     The order of `stop` is the way of an event backwards: nothing is stored after the writers have ended, and
     nothing is handled after the workers have.
+
+    Args:
+        pool: Closed at the end.
+        intake: Stores.
+        caretaker: Prunes, without an end.
+        workers: Handle; None: nothing is handled here.
+        watching: What else goes on without an end.
     """
 
     def __init__(
-        self, pool: Pool, intake: Intake, caretaker: Caretaker, workers: Workers | None, ear: Ear | None
+        self,
+        pool: Pool,
+        intake: Intake,
+        caretaker: Caretaker,
+        workers: Workers | None,
+        watching: Iterable[Coroutine[None, None, None]],
     ) -> None:
         self.pool = pool
         self.intake = intake
@@ -31,9 +43,7 @@ class Running:
         create = asyncio.get_running_loop().create_task
         self._writing = create(intake.run(), name="inbox intake")
         self._working = create(workers.run(), name="inbox workers") if workers else None
-        self._watching = [create(caretaker.run(), name="inbox caretaker")]
-        if ear is not None:
-            self._watching.append(create(ear.run(), name="inbox ear"))
+        self._watching = [create(each, name="inbox watch") for each in (caretaker.run(), *watching)]
 
     def wake(self) -> None:
         """Have the workers look now."""

@@ -25,7 +25,6 @@ class Workers:
         pool: With a connection for each worker.
         attempts: What is done with an event that is due.
         source: Whose events they are.
-        strict: An event that waits holds up the later ones of its key.
         count: How many attempts at once.
         poll_interval: How long nothing is looked for at most if nobody tells of anything.
     """
@@ -36,14 +35,12 @@ class Workers:
         attempts: Attempts,
         *,
         source: str,
-        strict: bool,
         count: int,
         poll_interval: timedelta,
     ) -> None:
         self._pool = pool
         self._attempts = attempts
         self._source = source
-        self._strict = strict
         self._count = count
         self._poll_interval = poll_interval.total_seconds()
         self._queue: asyncio.Queue[Due | None] = asyncio.Queue()
@@ -100,7 +97,7 @@ class Workers:
         self._missed = {seq: until for seq, until in self._missed.items() if until > now}
         left_out = [*self._in_hand, *self._missed]
         async with asyncio.timeout(LOOK_LIMIT), self._pool.acquire() as connection:
-            rows = await connection.fetch(statement("find_due"), self._source, left_out, self._strict, most)
+            rows = await connection.fetch(statement("find_due"), self._source, left_out, most)
         return [Due(seq=row["seq"], key=row["ordering_key"]) for row in rows]
 
     async def _rest(self, seconds: float) -> None:

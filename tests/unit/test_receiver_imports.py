@@ -18,7 +18,7 @@ OWN = {"relay", "relay.receiver", "relay.receiver.verify"}
 OF_THE_INBOX = frozenset(
     {
         *("arrivals", "attempt", "dead", "ear", "inbox", "intake", "kept_headers", "ordering", "retention"),
-        *("retrying", "running", "schema", "statements", "workers"),
+        *("retrying", "running", "schema", "statements", "sweep", "workers"),
     }
 )
 

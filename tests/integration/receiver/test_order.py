@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from relay.receiver import Event, IgnoreStale, WaitForGap
 from relay.receiver.schema import Connection
 from tests.support.database import connected
@@ -145,6 +147,36 @@ async def test_events_without_a_version_are_handled_in_the_order_of_arrival(empt
         await received.wait_for_state("done", "e4")
 
         assert await received.effects() == [f"e{number}" for number in range(5)]
+
+
+async def test_of_the_waiting_events_of_a_key_only_the_first_is_due(empty_database: str) -> None:
+    async with receiving(empty_database, ordering=STALE, handler=None) as received:
+        await asyncio.gather(*(send(received, version) for version in range(1, 501)))
+
+        held = "select count(*) from relay_inbox.event where next_attempt_at = 'infinity'"
+        assert await received.fetchval(held) == 499
+    async with receiving(empty_database, ordering=STALE) as received:
+        await received.wait_for_state("done", "1-500")
+
+        assert await received.effects() == [f"1-{version}" for version in range(1, 501)]
+
+
+async def test_a_key_whose_turn_nobody_gave_on_is_found(empty_database: str) -> None:
+    async with receiving(empty_database, ordering=STALE, handler=None) as received:
+        for key in (1, 2, 3):
+            await send(received, 1, key=key)
+        await received.execute("update relay_inbox.event set next_attempt_at = 'infinity'")
+    async with receiving(empty_database, ordering=STALE) as received:
+        for key in (1, 2, 3):
+            await received.wait_for_state("done", f"{key}-1")
+
+
+async def test_a_function_that_raises_stores_nothing(empty_database: str) -> None:
+    rule = IgnoreStale(key=lambda event: str(event.json()["no"]))
+    async with receiving(empty_database, ordering=rule) as received:
+        with pytest.raises(KeyError):
+            await received.receive()
+        assert await received.state() == ""
 
 
 async def _at_least(gate: Gate, calls: int) -> bool:

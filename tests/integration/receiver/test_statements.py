@@ -30,20 +30,35 @@ async def test_every_statement_prepares_and_its_head_documents_its_parameters(co
         assert re.match(r"-- [A-Z].*\S$", head.splitlines()[0]), name
 
 
-async def test_looking_for_what_is_due_does_not_read_what_is_over(connection: Connection) -> None:
+async def plan_of(connection: Connection, name: str, types: str, values: str) -> str:
+    await connection.execute(f"prepare look ({types}) as {statement(name)}")
+    rows = await connection.fetch(f"explain execute look({values})")
+    return "\n".join(row[0] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "types", "values", "indexes"),
+    [
+        ("find_due", "text, bigint[], bigint", "'relay', '{1,2,3}', 20", ["event_due"]),
+        ("release_keys", "text, text[], boolean", "'relay', '{1,2,3}', true", ["event_of_key", "event_pkey"]),
+        ("held_keys", "text", "'relay'", ["event_held"]),
+    ],
+)
+async def test_looking_for_what_comes_next_reads_nothing_that_does_not(
+    connection: Connection, name: str, types: str, values: str, indexes: list[str]
+) -> None:
     await connection.execute(
         "insert into relay_inbox.event"
         " (source, event_id, headers, body, signed_at, state, next_attempt_at, ended_at, ordering_key)"
-        " select 'relay', n::text, '{}', '', now(), case when n % 100 = 0 then 'waiting' else 'done' end,"
-        " case when n % 100 = 0 then now() end, case when n % 100 > 0 then now() end, (n % 1000)::text"
+        " select 'relay', n::text, '{}', '', now(), case when n % 10 = 0 then 'waiting' else 'done' end,"
+        " case when n % 20 = 0 then 'infinity' when n % 10 = 0 then now() end,"
+        " case when n % 10 > 0 then now() end, (n % 1000)::text"
         " from generate_series(1, 50000) n"
     )
     await connection.execute("analyze relay_inbox.event")
     await connection.execute("set plan_cache_mode = force_generic_plan")
-    await connection.execute(f"prepare look (text, bigint[], boolean, bigint) as {statement('find_due')}")
 
-    rows = await connection.fetch("explain execute look('relay', '{1,2,3}', true, 20)")
-    plan = "\n".join(row[0] for row in rows)
+    plan = await plan_of(connection, name, types, values)
+
     assert "Seq Scan" not in plan, plan
-    assert "event_due" in plan, plan
-    assert "event_of_key" in plan, plan
+    assert [index for index in indexes if index not in plan] == [], plan

@@ -27,6 +27,10 @@ create index event_of_key
 on relay_inbox.event (source, ordering_key, coalesce(version, 9223372036854775807), seq)
 where state = 'waiting' and ordering_key is not null;
 
+-- Of a key only the first is due; the others wait here until it is their turn.
+create index event_held on relay_inbox.event (source, ordering_key)
+where state = 'waiting' and ordering_key is not null and next_attempt_at = 'infinity';
+
 create index event_dead on relay_inbox.event (source, seq) where state = 'dead';
 
 create index event_ended on relay_inbox.event (source, ended_at) where ended_at is not null;
@@ -43,7 +47,7 @@ comment on column relay_inbox.event.headers is 'Those that the inbox keeps, unde
 comment on column relay_inbox.event.signed_at is 'By the sender''s clock, as the signature covers it.';
 comment on column relay_inbox.event.state is 'waiting; done; stale: older than its key''s mark; dead: given up, kept for a person.';
 comment on column relay_inbox.event.failures is 'How often its handler failed.';
-comment on column relay_inbox.event.next_attempt_at is 'Not before; null once it is over.';
+comment on column relay_inbox.event.next_attempt_at is 'Not before; infinity: not before an earlier one of its key; null once it is over.';
 comment on column relay_inbox.event.error is 'What the last failure said.';
 
 create table relay_inbox.mark (
