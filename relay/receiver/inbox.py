@@ -17,7 +17,7 @@ fresh. There the hash of what is signed, `{t}.{body}`, counts too: a content tha
 refused (409), whichever attempt of the event it was captured from. A sender's own retry has its old id, so it is
 a duplicate. Two events of one second with the same body cannot be told from a repetition; since the second is
 refused and not dropped, its sender tries again and signs with a new time, and it is taken then. What this
-cannot see is a captured request that never arrived here: for that prefer the format `standard`.
+cannot see is a captured request that was never taken here: for that prefer the format `standard`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -2,6 +2,9 @@
 
 import asyncio
 import io
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +18,23 @@ from relay.receiver.adapters.door import Door
 from relay.receiver.adapters.wsgi import WsgiReceiver
 from tests.support.taken import Taken
 from tests.support.waiting import LIMIT
+
+HALF = b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"
+
+
+@asynccontextmanager
+async def serving(door: Door) -> AsyncIterator[tuple[str, int]]:
+    """Serve a door with aiohttp, and provide its address."""
+    application = web.Application()
+    application.router.add_route("*", "/hook", aiohttp_route(door))
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        yield host, port
+    finally:
+        await runner.cleanup()
 
 
 async def test_asgi_serves_the_life_of_a_server() -> None:
@@ -91,25 +111,29 @@ async def test_a_body_that_does_not_come_is_not_waited_for_for_ever(
         await AsgiReceiver(Door(Taken()))(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
         assert sent[0]["status"] == 408
         return
-    assert await _post_half() == b"HTTP/1.1 408"
-
-
-async def _post_half() -> bytes:
-    """Send aiohttp half of a request, and return how its answer begins."""
-    application = web.Application()
-    application.router.add_route("*", "/hook", aiohttp_route(Door(Taken())))
-    runner = web.AppRunner(application)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
-        writer.write(b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
-        begin = await asyncio.wait_for(reader.readexactly(12), LIMIT)
+    async with serving(Door(Taken())) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(HALF)
+        assert await asyncio.wait_for(reader.readexactly(12), LIMIT) == b"HTTP/1.1 408"
         writer.close()
         await writer.wait_closed()
-        return begin
-    finally:
-        await runner.cleanup()
+
+
+async def test_aiohttp_takes_nothing_of_a_sender_who_goes_away(caplog: pytest.LogCaptureFixture) -> None:
+    taken = Taken()
+    async with serving(Door(taken)) as address:
+        _, aborted = await asyncio.open_connection(*address)
+        aborted.write(HALF)
+        await aborted.drain()
+        aborted.transport.abort()
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"POST /hook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n")
+        assert await asyncio.wait_for(reader.readexactly(12), LIMIT) == b"HTTP/1.1 400"
+        writer.close()
+        await writer.wait_closed()
+
+    assert taken.bodies == []
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def environ_of(body: bytes, **more: object) -> dict[str, Any]:

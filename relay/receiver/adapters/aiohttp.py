@@ -11,6 +11,8 @@ from aiohttp import web
 
 from relay.receiver.adapters.door import READ_LIMIT, Answer, Door, Head
 
+CLOSE = (("connection", "close"),)
+
 Route: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
 
 
@@ -35,9 +37,9 @@ def aiohttp_route(door: Door) -> Route:
         except BodyTooLarge:
             return _response(door.too_large())
         except TimeoutError:
-            return _response(
-                Answer(status=408, text="the body did not come", headers=[("connection", "close")])
-            )
+            return _response(Answer(status=408, text="the body did not come", headers=CLOSE))
+        except (ConnectionError, web.RequestPayloadError):
+            return _response(Answer(status=400, text="the body is not complete", headers=CLOSE))
         return _response(await door.take(body, pairs))
 
     return take
@@ -52,6 +54,7 @@ async def read_body(request: web.Request, most: int) -> bytes:
 
     Raises:
         BodyTooLarge: There is more.
+        ConnectionError, web.RequestPayloadError: There is less than was announced.
     """
     body = bytearray()
     async for chunk in request.content.iter_any():

@@ -51,6 +51,15 @@ async def test_a_duplicate_is_answered_while_the_handler_works(empty_database: s
         gate.opened.set()
 
 
+async def test_headers_that_are_no_text_do_no_harm(any_empty_database: str) -> None:
+    async with receiving(any_empty_database, keep_headers=["x-shop"]) as received:
+        headers = signed(b"{}", X_Webhook_Event="a\0b", X_Shop="\0\udcff\ud800 \u202e")
+        assert await received.inbox.receive(b"{}", headers) is Receipt.STORED
+        await received.wait_for_state("done")
+
+        assert await received.fetchval("select event_type from relay_inbox.event") is None
+
+
 async def test_sources_are_apart(empty_database: str) -> None:
     async with receiving(empty_database) as received, make_inbox(empty_database, source="other") as other:
         assert await received.receive() is Receipt.STORED

@@ -42,6 +42,7 @@ async def plan_of(connection: Connection, name: str, types: str, values: str) ->
         ("find_due", "text, bigint[], bigint", "'relay', '{1,2,3}', 20", ["event_due"]),
         ("release_keys", "text, text[], boolean", "'relay', '{1,2,3}', true", ["event_of_key", "event_pkey"]),
         ("held_keys", "text", "'relay'", ["event_held"]),
+        ("stats", "text", "'relay'", ["event_due", "event_dead"]),
     ],
 )
 async def test_looking_for_what_comes_next_reads_nothing_that_does_not(
