@@ -1,4 +1,4 @@
-"""Hears of events that other processes stored. Polling is the guarantee; this only saves time."""
+"""Tells other processes of events, and hears of theirs. Polling is the guarantee; this only saves time."""
 
 import asyncio
 import logging
@@ -6,10 +6,15 @@ from collections.abc import Callable
 
 import asyncpg
 
+from relay.receiver.intake import Pool
+from relay.receiver.statements import statement
+
 CHANNEL = "relay_inbox"
 CONNECT_LIMIT = 10.0
 CHECKED_EVERY = 5.0
 PAUSE_AFTER_ERROR = 1.0
+GATHERED = 0.02
+"""Seconds in which what is stored is told of together."""
 
 logger = logging.getLogger("relay.receiver")
 
@@ -53,3 +58,35 @@ class Ear:
     def _hear(self, _connection: object, _pid: int, _channel: str, source: object) -> None:
         if source == self._source:
             self._wake()
+
+
+class Voice:
+    """Tells workers elsewhere that there are events.
+
+    In a statement of its own: a NOTIFY in a commit makes all commits of the database wait for one another.
+
+    Args:
+        pool: One connection of it is used for each notice.
+        source: Whose events they are.
+    """
+
+    def __init__(self, pool: Pool, source: str) -> None:
+        self._pool = pool
+        self._source = source
+        self._has_news = asyncio.Event()
+
+    def tell(self) -> None:
+        """Have it told soon."""
+        self._has_news.set()
+
+    async def run(self) -> None:
+        """Tell until cancelled."""
+        while True:
+            await self._has_news.wait()
+            await asyncio.sleep(GATHERED)
+            self._has_news.clear()
+            try:
+                await self._pool.execute(statement("notify"), self._source, timeout=CHECKED_EVERY)
+            except Exception as error:  # noqa: BLE001 - the border of the loop
+                logger.info("workers elsewhere look by themselves: %s: %s", type(error).__name__, error)
+                await asyncio.sleep(PAUSE_AFTER_ERROR)

@@ -20,7 +20,7 @@ refused and not dropped, its sender tries again and signs with a new time, and i
 cannot see is a captured request that was never taken here: for that prefer the format `standard`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Literal, Self
 
@@ -30,7 +30,7 @@ from relay.receiver import dead, schema
 from relay.receiver.arrivals import InboxUnavailable, Incoming, Receipt
 from relay.receiver.attempt import Attempts, Handler
 from relay.receiver.dead import DeadEvent, Stats
-from relay.receiver.ear import Ear
+from relay.receiver.ear import Ear, Voice
 from relay.receiver.intake import Arrival, Intake, Pool, content_hash
 from relay.receiver.kept_headers import KEPT, event_type_of, kept_headers
 from relay.receiver.ordering import Ordering, is_strict, place_of
@@ -42,7 +42,7 @@ from relay.receiver.verify import VerificationError, verify
 from relay.receiver.workers import Workers
 
 SPARE_CONNECTIONS = 6
-"""Beside those of the workers: two writers, the scout, the sweep, the caretaker, and one for questions."""
+"""Beside those of the workers: the scout, the sweep, the caretaker, the voice, and two for questions."""
 CONNECT_LIMIT = 10.0
 IDLE_MARGIN = timedelta(seconds=30)
 
@@ -245,11 +245,11 @@ class Inbox:
         )
 
     def _start_parts(self, pool: Pool) -> Running:
-        strict = is_strict(self._ordering)
         caretaker = Caretaker(pool, source=self._source, retention=self._retention, tolerance=self._tolerance)
+        voice = Voice(pool, self._source)
         if self._handler is None:
-            intake = Intake(pool, self._source, strict=strict, tell=lambda: None)
-            return Running(pool, intake, caretaker, None, [])
+            intake = self._intake(voice.tell)
+            return Running(pool, intake, caretaker, None, [voice.run()])
         attempts = Attempts(
             pool,
             source=self._source,
@@ -261,10 +261,17 @@ class Inbox:
         workers = Workers(
             pool, attempts, source=self._source, count=self._concurrency, poll_interval=self._poll_interval
         )
-        intake = Intake(pool, self._source, strict=strict, tell=workers.wake)
         ear = Ear(self._dsn, self._source, workers.wake)
-        sweep = Sweep(pool, self._source, strict=strict, wake=workers.wake)
-        return Running(pool, intake, caretaker, workers, [ear.run(), sweep.run()])
+        sweep = Sweep(pool, self._source, strict=is_strict(self._ordering), wake=workers.wake)
+        intake = self._intake(workers.wake, voice.tell)
+        return Running(pool, intake, caretaker, workers, [voice.run(), ear.run(), sweep.run()])
+
+    def _intake(self, *listeners: Callable[[], None]) -> Intake:
+        def tell() -> None:
+            for listener in listeners:
+                listener()
+
+        return Intake(self._dsn, self._source, strict=is_strict(self._ordering), tell=tell)
 
 
 def _check_secrets(secrets: str | Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import asyncpg
 
 from relay.receiver.arrivals import InboxUnavailable, Incoming, Receipt
+from relay.receiver.line import Line
 from relay.receiver.ordering import Place
 from relay.receiver.schema import Connection
 from relay.receiver.statements import statement
@@ -58,14 +59,14 @@ class Intake:
     """Takes arrivals and commits them in batches.
 
     Args:
-        pool: One connection of it is used for each batch.
+        dsn: Each writer has a connection to it.
         source: Of all that arrives.
         strict: An event that waits holds up the later ones of its key.
         tell: Called after each commit that stored something new.
     """
 
-    def __init__(self, pool: Pool, source: str, *, strict: bool, tell: Callable[[], None]) -> None:
-        self._pool = pool
+    def __init__(self, dsn: str, source: str, *, strict: bool, tell: Callable[[], None]) -> None:
+        self._dsn = dsn
         self._source = source
         self._strict = strict
         self._tell = tell
@@ -99,11 +100,14 @@ class Intake:
             await self._queue.put(None)
 
     async def _write_all(self) -> None:
-        while (first := await self._queue.get()) is not None:
-            batch, is_last = self._more(first)
-            await self._write(batch)
-            if is_last:
-                return
+        line = Line(self._dsn)
+        try:
+            is_last = False
+            while not is_last and (first := await self._queue.get()) is not None:
+                batch, is_last = self._more(first)
+                await self._write(line, batch)
+        finally:
+            await line.close()
 
     def _more(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
         """Return what goes into one commit, and whether nothing comes after it."""
@@ -116,41 +120,38 @@ class Intake:
             size += len(following[0].incoming.body)
         return batch, False
 
-    async def _write(self, batch: Sequence[_Waiting]) -> None:
+    async def _write(self, line: Line, batch: Sequence[_Waiting]) -> None:
         """Commit a batch and answer; what cannot be stored must not keep its neighbours out."""
         try:
-            receipts = await self._commit_patiently([arrival for arrival, _ in batch])
+            receipts = await self._commit_patiently(line, [arrival for arrival, _ in batch])
         except LOST as error:
-            self._refuse(batch, error)
+            _refuse(batch, error)
         except Exception as error:  # noqa: BLE001 - the border of a batch
             if len(batch) == 1:
-                self._refuse(batch, error)
+                _refuse(batch, error)
             for each in batch if len(batch) > 1 else ():
-                await self._write([each])
+                await self._write(line, [each])
         else:
             _answer(batch, receipts)
             if Receipt.STORED in receipts:
-                keys = {each.place.key for each, _ in batch if each.place.key is not None}
-                await self._let_come(sorted(keys))
+                await self._let_come(
+                    line, {each.place.key for each, _ in batch if each.place.key is not None}
+                )
 
-    def _refuse(self, batch: Sequence[_Waiting], error: Exception) -> None:
-        logger.warning("%d events could not be stored: %s: %s", len(batch), type(error).__name__, error)
-        for _, future in batch:
-            if not future.done():
-                future.set_exception(InboxUnavailable("the inbox's database did not store the event"))
-
-    async def _commit_patiently(self, arrivals: list[Arrival]) -> list[Receipt]:
+    async def _commit_patiently(self, line: Line, arrivals: list[Arrival]) -> list[Receipt]:
         """Commit; once more if the connection turns out to be lost, since storing again is harmless."""
         try:
-            return await self._commit(arrivals)
+            return await self._commit(line, arrivals)
         except TimeoutError:
+            line.drop()
             raise  # those who asked have been told already
         except LOST:
-            await self._pool.expire_connections()
-            return await self._commit(arrivals)
+            line.drop()
+            return await self._commit(line, arrivals)
 
-    async def _commit(self, arrivals: list[Arrival]) -> list[Receipt]:
-        async with asyncio.timeout(STORE_LIMIT), self._pool.acquire() as connection:
+    async def _commit(self, line: Line, arrivals: list[Arrival]) -> list[Receipt]:
+        async with asyncio.timeout(STORE_LIMIT):
+            connection = await line.connection()
             if not any(arrival.content for arrival in arrivals):
                 stored = await self._store(connection, arrivals)
                 return _receipts(arrivals, set(), stored)
@@ -187,19 +188,19 @@ class Intake:
         )
         return {row["event_id"] for row in rows}
 
-    async def _let_come(self, keys: list[str]) -> None:
-        """Release what was stored, and wake the workers here and elsewhere.
-
-        After the commit: senders do not wait for it, and a NOTIFY in it would hold up others' commits.
-        """
-        try:
-            async with asyncio.timeout(STORE_LIMIT), self._pool.acquire() as connection:
-                if keys:
-                    await connection.execute(statement("release_keys"), self._source, keys, self._strict)
-                self._tell()
-                await connection.execute(statement("notify"), self._source)
-        except (*LOST, asyncpg.PostgresError) as error:
-            logger.info("workers were not woken, and look by themselves: %s", error)
+    async def _let_come(self, line: Line, keys: set[str]) -> None:
+        """Release what was stored, and tell of it: after the commit, since senders need not wait for that."""
+        if keys:
+            try:
+                async with asyncio.timeout(STORE_LIMIT):
+                    connection = await line.connection()
+                    await connection.execute(
+                        statement("release_keys"), self._source, sorted(keys), self._strict
+                    )
+            except (*LOST, asyncpg.PostgresError) as error:
+                line.drop()
+                logger.info("events were stored, and are let go by a sweep: %s", error)
+        self._tell()
 
 
 def content_hash(signed_at: int, body: bytes) -> bytes:
@@ -221,6 +222,13 @@ def _receipts(arrivals: list[Arrival], repeated: set[int], stored: set[str]) -> 
         else:
             receipts.append(Receipt.DUPLICATE)
     return receipts
+
+
+def _refuse(batch: Sequence[_Waiting], error: Exception) -> None:
+    logger.warning("%d events could not be stored: %s: %s", len(batch), type(error).__name__, error)
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(InboxUnavailable("the inbox's database did not store the event"))
 
 
 def _answer(batch: Sequence[_Waiting], receipts: Sequence[Receipt]) -> None:

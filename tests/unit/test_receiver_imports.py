@@ -17,7 +17,18 @@ print(*sorted(
 OWN = {"relay", "relay.receiver", "relay.receiver.verify"}
 OF_THE_INBOX = frozenset(
     {
-        *("arrivals", "attempt", "dead", "ear", "inbox", "intake", "kept_headers", "ordering", "retention"),
+        *(
+            "arrivals",
+            "attempt",
+            "dead",
+            "ear",
+            "inbox",
+            "intake",
+            "kept_headers",
+            "line",
+            "ordering",
+            "retention",
+        ),
         *("retrying", "running", "schema", "statements", "sweep", "workers"),
     }
 )
