@@ -20,6 +20,7 @@ refused and not dropped, its sender tries again and signs with a new time, and i
 cannot see is a captured request that was never taken here: for that prefer the format `standard`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Literal, Self
@@ -45,6 +46,7 @@ SPARE_CONNECTIONS = 6
 """Beside those of the workers: the scout, the sweep, the caretaker, the voice, and two for questions."""
 CONNECT_LIMIT = 10.0
 IDLE_MARGIN = timedelta(seconds=30)
+_SOURCE = re.compile(r"[!-~]{1,200}")
 
 
 class Inbox:
@@ -61,7 +63,7 @@ class Inbox:
         source: A name for who sends: with another one the same database serves another inbox.
         format: `standard` or `x-webhook`, the one that the sender's endpoint is set to, or one of both.
         tolerance: How far a signature's time may be from now, in seconds.
-        ordering: Of events that belong together; None: none.
+        ordering: Of events that belong together; None: none. The same in every process of a source.
         concurrency: How many events are handled at once here; each has a connection.
         time_limit: For one call of the handler.
         retry: When a handler that failed is called again.
@@ -95,8 +97,8 @@ class Inbox:
     ) -> None:
         if format not in {"standard", "x-webhook"}:
             raise ValueError("format must be standard or x-webhook: with `any` no id could be relied on")
-        if concurrency < 1 or not source or "\0" in source:
-            raise ValueError("concurrency must be 1 or more, and source a name")
+        if concurrency < 1 or not _SOURCE.fullmatch(source):
+            raise ValueError("concurrency must be 1 or more, and source 1 to 200 visible ASCII characters")
         _check_secrets(secrets)
         self.secrets = secrets
         self._dsn = dsn

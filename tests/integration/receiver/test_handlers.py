@@ -139,6 +139,19 @@ async def test_a_handler_that_will_not_be_cancelled_loses_its_connection(
         release.set()
 
 
+async def test_the_server_ends_the_session_of_a_worker_whose_machine_is_gone(empty_database: str) -> None:
+    limits: list[str] = []
+
+    async def handle(connection: Connection, _event: Event) -> None:
+        limits.append(await connection.fetchval("show idle_in_transaction_session_timeout"))
+
+    async with receiving(empty_database, handler=handle, time_limit=timedelta(seconds=15)) as received:
+        await received.receive()
+        await received.wait_for_state("done")
+
+    assert limits == ["45s"]
+
+
 async def test_no_more_run_at_once_than_may(empty_database: str) -> None:
     gate = Gate()
     async with receiving(empty_database, handler=gate.handle, concurrency=2) as received:

@@ -1,6 +1,7 @@
 """Start, stop, the schema, retention, and a database that goes away."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from relay.receiver import Event, InboxSchemaError, InboxUnavailable, Receipt, Retry
 from relay.receiver.schema import Connection, inbox_sql
 from tests.support.database import connected
-from tests.support.inbox import Gate, make_inbox, receiving, signed
+from tests.support.inbox import Gate, Received, make_inbox, receiving, signed
 from tests.support.psql import psql
 from tests.support.waiting import LIMIT, eventually
 
@@ -113,6 +114,56 @@ async def test_a_database_that_goes_away_is_told_and_found_again(empty_database:
         await received.wait_for_state("done", "before")
         await received.wait_for_state("done", "after")
         assert sorted(await received.effects()) == ["after", "before"]
+
+
+async def test_what_has_come_when_a_stop_begins_is_stored(empty_database: str) -> None:
+    async with receiving(empty_database) as received:
+        arriving = [asyncio.create_task(received.receive(event_id=f"evt_{n}")) for n in range(300)]
+        await asyncio.sleep(0)
+        await received.inbox.stop()
+
+        assert await asyncio.gather(*arriving) == [Receipt.STORED] * 300
+        assert await received.fetchval("select count(*) from relay_inbox.event") == 300
+
+
+async def test_an_event_that_the_database_refuses_does_not_keep_its_neighbours_out(
+    empty_database: str,
+) -> None:
+    async with receiving(empty_database) as received:
+        await received.execute("alter table relay_inbox.event add check (event_id <> 'evt_7')")
+        together = await asyncio.gather(
+            *(received.receive(event_id=f"evt_{n}") for n in range(20)), return_exceptions=True
+        )
+
+        assert isinstance(together.pop(7), InboxUnavailable)
+        assert together == [Receipt.STORED] * 19
+
+
+async def test_a_database_that_hangs_is_not_waited_for(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.receiver.intake.STORE_LIMIT", 0.3)
+    monkeypatch.setattr("relay.receiver.intake.MOST_WAITING", 10)
+    async with receiving(empty_database) as received, connected(empty_database) as other:
+        async with other.transaction():
+            await other.execute("lock table relay_inbox.event in exclusive mode")
+            refused = await asyncio.gather(
+                *(received.receive(event_id=f"evt_{n}") for n in range(20)), return_exceptions=True
+            )
+        assert {str(each) for each in refused} <= {
+            "the inbox's database took longer than 0.3 s",
+            "the inbox's database did not store the event",
+            "too many requests wait for the inbox's database",
+        }
+        assert "too many requests wait for the inbox's database" in map(str, refused)
+
+        await eventually(lambda: _takes(received), "it stores again")
+
+
+async def _takes(received: Received) -> bool:
+    with contextlib.suppress(InboxUnavailable):
+        return await received.receive() in {Receipt.STORED, Receipt.DUPLICATE}
+    return False
 
 
 async def _is(condition: bool) -> bool:
