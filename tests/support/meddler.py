@@ -1,6 +1,7 @@
 """A proxy between a sender and a receiver that reorders requests and sends some of them twice."""
 
 import asyncio
+import contextlib
 import random
 from typing import Self
 
@@ -12,6 +13,10 @@ from tests.support.waiting import LIMIT, Changes
 HOP_BY_HOP = {"host", "connection", "content-length", "accept-encoding"}
 TRY_AGAIN = 0.1
 LONGEST_DELAY = 0.2
+HELD = 0.05
+"""The share of requests that are held until so many later ones were passed on, or none come any more."""
+OVERTAKEN_BY = 150
+LONGEST_HOLD = 2.0
 LATEST_COPY = 1.0
 CONNECTIONS = 40
 """Fewer than waitress takes (`connection_limit`, 100): those beyond would wait until idle ones are closed."""
@@ -35,6 +40,7 @@ class Meddler:
         self.changes = Changes()
         self._target = target
         self._copied = copied
+        self._passed = 0
         self._copying: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -72,11 +78,19 @@ class Meddler:
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP]
         if random.random() < self._copied:  # noqa: S311 - no secret
             self._copy(body, headers)
+        if random.random() < HELD:  # noqa: S311 - no secret
+            await self._be_overtaken()
         await asyncio.sleep(random.choice((0.0, 0.0, random.uniform(0, LONGEST_DELAY))))  # noqa: S311 - no secret
+        self._passed += 1
         status = await self._send(body, headers)
         self.taken += status < 300
         self.changes.tell()
         return web.Response(status=status)
+
+    async def _be_overtaken(self) -> None:
+        until = self._passed + OVERTAKEN_BY
+        with contextlib.suppress(AssertionError):
+            await self.changes.wait_for(lambda: self._passed >= until, "later requests", limit=LONGEST_HOLD)
 
     def _copy(self, body: bytes, headers: list[tuple[str, str]]) -> None:
         task = asyncio.get_running_loop().create_task(self._send_copy(body, headers))
