@@ -63,7 +63,10 @@ class EndpointsQuery(ListQuery):
 class RotateBody(Given):
     """How to change the secret."""
 
-    overlap: Duration = Field(description="How long the old secret signs as well; 0s ends it at once.")
+    overlap: Duration | None = Field(
+        None,
+        description="How long the old secret signs as well; 0s ends it at once; left out: as it is configured.",
+    )
     secret: str | None = Field(None, description="The new one; left out: it is made.")
 
 
