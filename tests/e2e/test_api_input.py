@@ -129,3 +129,14 @@ async def test_payloads_that_postgresql_cannot_store_are_refused_and_odd_ones_ar
             await asking.ask("POST", "/events", body, status=status)
         await asking.ask("POST", "/events", {"event_type": "a.b"}, status=422)
     assert panel.daemon.logged("admin.failed") == []
+
+
+async def test_what_applications_stored_that_is_no_utf8_is_shown_as_it_was_written(panel: Panel) -> None:
+    half = '{"a": "\\ud800"}'
+    application = panel.world.application
+    event_id = await application.insert("1", headers=half, event_type="never.mind")
+    endpoint_id = await application.add_endpoint("https://example.com/", metadata=half)
+    async with program(panel) as asking:
+        assert (await asking.ask_text("GET", f"/events/{event_id}")).count("\\ud800") == 1
+        assert (await asking.ask_text("GET", f"/endpoints/{endpoint_id}")).count("\\ud800") == 1
+        assert (await asking.ask_text("GET", "/endpoints")).count("\\ud800") == 1

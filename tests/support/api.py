@@ -43,6 +43,13 @@ class Program:
             self.headers = response.headers
             return response.status, orjson.loads(await response.read())
 
+    async def ask_text(self, method: str, path: str) -> str:
+        """Return the text of an answer, which has to be good."""
+        async with self.client.request(method, f"/api/v1{path}") as response:
+            text = await response.text()
+            assert response.status == 200, text
+            return text
+
     async def all_of(self, path: str) -> list[Any]:
         """Return every item of a list, page by page."""
         items: list[Any] = []

@@ -103,7 +103,7 @@ class Endpoint(Answer):
     tenant: str
     event_types: list[str]
     filter: Json | None
-    headers: dict[str, str]
+    headers: Json
     signature: Signature
     timeout: Duration | None
     ordered: bool
