@@ -13,7 +13,7 @@ from relay.admin.context import CONTEXT, Context
 from relay.admin.failures import Failures
 from relay.admin.problems import Problem, as_json, problem_of
 from relay.admin.routes import add_routes, is_api, route_of
-from relay.config_values import Address, UnixSocket
+from relay.config_places import Address, UnixSocket
 from relay.observe.health import CannotListen
 from relay.observe.logs import get_logger
 
@@ -91,6 +91,7 @@ class AdminServer:
         app[CONTEXT] = self._context
         app[FAILURES] = Failures()
         app[pages.STOPPING] = self._stopping
+        pages.prepare(app)
         add_routes(app, api.ROUTES)
         add_routes(app, pages.ROUTES)
         app.on_response_prepare.append(_protect)
