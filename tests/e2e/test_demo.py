@@ -58,6 +58,16 @@ def running(*options: str, **more: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@contextmanager
+def running_beside(other: socket.socket, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a demo while somebody has its usual port: `other`, or whoever was there before."""
+    with suppress(OSError):
+        other.bind(("127.0.0.1", 9420))
+        other.listen()
+    with running(*options) as demo:
+        yield demo
+
+
 def folder_of(process: subprocess.Popen[str]) -> Path:
     """Return the folder of a demo that has just been started."""
     assert process.stderr is not None
@@ -87,15 +97,9 @@ def numbers(text: str) -> dict[str, int]:
 
 
 def test_a_demo_ends_by_itself_and_proves_that_everything_arrived() -> None:
-    with (
-        closing(socket.socket()) as other,
-        suppress(OSError),
-    ):  # whoever has the port, the demo takes another one
-        other.bind(("127.0.0.1", 9420))
-        other.listen()
-        with running("--events", "200") as demo:
-            folder = folder_of(demo)
-            output, progress = demo.communicate(timeout=LIMIT)
+    with closing(socket.socket()) as other, running_beside(other, "--events", "200") as demo:
+        folder = folder_of(demo)
+        output, progress = demo.communicate(timeout=LIMIT)
 
     found = numbers(output)
     assert demo.returncode == 0, output + progress
