@@ -46,8 +46,6 @@ log = get_logger()
 
 LEASE_MARGIN = 30.0
 """Seconds that a lease outlives the longest time-out of an endpoint."""
-RECEIVE_BUFFER = 64 * 1024
-"""Bytes that a server can push into the kernel before they are read."""
 LAST_WRITE = 5.0
 """Seconds that the recorder gets at the end of a stop, even when the drain is over."""
 
@@ -122,7 +120,7 @@ class Relay:
             backoff=self._backoff("notices"),
         )
         self._order = OrderKeeper(note_due=self._due.note, registry=self._registry)
-        self._guard = GuardedSocketFactory(address_policy(settings.security), receive_buffer=RECEIVE_BUFFER)
+        self._guard = GuardedSocketFactory(address_policy(settings.security))
         self._sender: Sender | None = None
 
     async def run(self) -> None:

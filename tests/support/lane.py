@@ -1,9 +1,10 @@
 """A transport that may go to loopback, what it is given to send, and the check that it leaves nothing open."""
 
+import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +13,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from relay.http.transport import Transport
 from relay.model import Answer, Failure, Request, Response
 from tests.support.waiting import eventually
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Loopback(AbstractResolver):
@@ -65,6 +68,26 @@ async def lane(
         return _descriptors() <= before
 
     await eventually(is_as_before, "all connections closed", limit=5)
+
+
+@asynccontextmanager
+async def serving(serve: Serve) -> AsyncIterator[str]:
+    """Serve connections so, each to its end, which has come when this returns."""
+    under_way: set[asyncio.Task[None] | None] = set()
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        under_way.add(asyncio.current_task())
+        await serve(reader, writer)
+        under_way.discard(asyncio.current_task())
+
+    async def is_over() -> bool:
+        return not under_way
+
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    server.close()
+    await server.wait_closed()
+    await eventually(is_over, "every connection served to its end", limit=5)
 
 
 def post(
