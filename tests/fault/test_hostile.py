@@ -53,7 +53,9 @@ async def test_ten_of_each_kind_end_in_time_and_cost_nothing(
                     event_types=["hostile"] if number else ["hostile", "first"],
                     description=kind,
                 )
-        daemon = await world.start(sections, wrapper=[sys.executable, "-m", "tests.support.attentive"])
+        daemon = await world.start(
+            sections, wrapper=[sys.executable, "-m", "tests.support.altered", "attentive"]
+        )
         await world.prove(daemon, event_type="healthy")
         # What comes with the first of each kind is there once and for all, however many follow.
         await world.application.insert(event_type="first")
