@@ -34,6 +34,7 @@ COMMANDS = {
     "pause": LazyCommand(target="relay.cli.sending:pause", summary="Stop sending, until `relay resume`."),
     "resume": LazyCommand(target="relay.cli.sending:resume", summary="Go on sending after `relay pause`."),
     "stats": LazyCommand(target="relay.cli.stats:stats", summary="Show what waits, and how it goes."),
+    "top": LazyCommand(target="relay.cli.top:top", summary="Watch what goes on, endpoint by endpoint."),
     "doctor": LazyCommand(
         target="relay.cli.doctor:doctor", summary="Look whether the database is as Relay needs it."
     ),
@@ -42,6 +43,9 @@ COMMANDS = {
         target="relay.cli.listen:listen", summary="Receive webhooks here: verify and print them."
     ),
     "verify": LazyCommand(target="relay.cli.verify:verify", summary="Check one request's signature."),
+    "token": LazyCommand(
+        target="relay.cli.token:token", summary="Make and revoke tokens for the panel and its API."
+    ),
     "systemd": LazyCommand(target="relay.cli.systemd:systemd", summary="Print or install the systemd units."),
     "embedded": LazyCommand(
         target="relay.cli.embedded:embedded", summary="Work with the embedded PostgreSQL."

@@ -43,6 +43,11 @@ class Keyring:
         self._refused = refused
         self._changing: asyncio.Task[None] | None = None
 
+    @property
+    def box(self) -> SecretBox:
+        """What opens and seals secrets now."""
+        return self._box
+
     async def check(self) -> None:
         """Refuse to start where a key is missing, and tell if there is none.
 

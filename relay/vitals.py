@@ -1,9 +1,9 @@
-"""What is counted and measured while a relay runs, and how metrics are made of it: a part of the wiring."""
+"""What is counted and measured while a relay runs: a part of the wiring."""
 
+from relay.alerts.alerts import Alerts
 from relay.endpoints.registry import Registry
 from relay.observe.histogram import Histogram
 from relay.observe.loop_lag import LoopLag
-from relay.observe.metrics import Metrics
 from relay.observe.readings import Readings
 from relay.observe.tally import Tally
 from relay.pipeline.listener import Listener
@@ -36,7 +36,7 @@ class Vitals:
         self.loop_lag = LoopLag()
         self.has_reloaded = True
 
-    def metrics(
+    def readings(
         self,
         *,
         admin: Session,
@@ -45,14 +45,15 @@ class Vitals:
         listener: Listener,
         registry: Registry,
         slots: Slots,
-    ) -> Metrics:
-        """Return what answers scrapes from all this and from the state of these parts."""
+        alerts: Alerts,
+    ) -> Readings:
+        """Return what metrics and the panel are made of: all this, and the state of these parts."""
         backlog = BacklogWatch(
             admin,
             active=instance.active,
             held=lambda: [endpoint_id for endpoint_id, state in registry.states() if state != "active"],
         )
-        readings = Readings(
+        return Readings(
             tally=self.tally,
             claim_duration=self.timed["claim_due"],
             record_duration=self.timed["record"],
@@ -61,6 +62,7 @@ class Vitals:
             backlog=backlog.states,
             endpoints=registry.states,
             is_endpoint=lambda endpoint_id: registry.get(endpoint_id) is not None,
+            alerts=alerts.counts,
             in_flight=lambda: slots.in_hand,
             notifications=lambda: listener.notifications,
             loop_lag=self.loop_lag.current,
@@ -68,4 +70,3 @@ class Vitals:
             is_database_up=lambda: watch.is_up,
             has_reloaded=lambda: self.has_reloaded,
         )
-        return Metrics(readings)

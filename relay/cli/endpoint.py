@@ -8,10 +8,9 @@ from uuid import UUID
 
 import click
 
-from relay.admin.operations import bulk, endpoints
-from relay.admin.operations.deliveries import Filter
-from relay.admin.operations.endpoint_values import EndpointChanges, EndpointDetails, NewEndpoint, UrlRules
-from relay.admin.operations.errors import Refused
+from relay.admin.operations import catch_up, endpoints
+from relay.admin.operations.endpoint_values import EndpointChanges, EndpointDetails, NewEndpoint
+from relay.admin.operations.url_rules import url_rules
 from relay.cli import params
 from relay.cli.common import (
     Access,
@@ -26,11 +25,7 @@ from relay.cli.common import (
 from relay.cli.endpoint_fields import field_options, given_fields
 from relay.cli.lazy import LazyCommand, LazyGroup
 from relay.cli.output import Column, plain, show_one, show_rows
-from relay.config import Settings
 from relay.durations import format_duration
-from relay.http.addresses import AddressPolicy
-from relay.http.guard import OwnAddresses
-from relay.lookback.runner import work_off
 from relay.store.sealing import check_sealing
 from relay.store.session import Session
 
@@ -206,7 +201,7 @@ def resume(
     """
     if discard_waiting:
         confirm(f"Give up everything that waits for endpoint {endpoint_id}?", yes=yes)
-        given_up = access.run(lambda session: _discard_held(session, endpoint_id, access.actor))
+        given_up = access.run(lambda session: catch_up.discard_held(session, endpoint_id, actor=access.actor))
         say(f"{given_up} deliveries were given up.")
     done = access.run(lambda session: endpoints.resume(session, endpoint_id, actor=access.actor))
     if not done.is_changed:
@@ -228,34 +223,5 @@ def remove(access: Access, endpoint_id: UUID, output: OutputFormat, *, yes: bool
     show_one(removed.endpoint, output)
 
 
-def url_rules(settings: Settings) -> UrlRules:
-    """Return which URLs an endpoint may have, by the configuration and this host's own addresses."""
-    security = settings.security
-    return UrlRules(
-        allow_http=security.allow_http,
-        allow_ports=security.allow_ports,
-        policy=AddressPolicy(allow_cidrs=security.allow_cidrs, deny_cidrs=security.deny_cidrs),
-        own=OwnAddresses().current(),
-    )
-
-
 def _read_secret(file: TextIO) -> str:
     return file.read(1000).strip()
-
-
-async def _discard_held(session: Session, endpoint_id: UUID, actor: str) -> int:
-    endpoint = await endpoints.show(session, endpoint_id)
-    if endpoint.state == "active":
-        raise Refused(
-            f"endpoint {endpoint_id} is active, so nothing of it waits for this; "
-            "`relay delivery discard --state retrying --endpoint ID` gives up what it failed at"
-        )
-    wanted = Filter(state="held", endpoint_id=endpoint_id)
-    selected = await bulk.prepare_change(session, "discard", wanted, rate=None, actor=actor)
-    await bulk.change(session, selected.operation_id, "start", actor=actor)
-    # Here and not by the relay: it is to be done before the endpoint is resumed.
-    await work_off(session, await bulk.show(session, selected.operation_id))
-    done = await bulk.show(session, selected.operation_id)
-    if done.state != "done":
-        raise Refused(f"operation {done.id}, which gives up what waits, is {done.state}; nothing was resumed")
-    return done.results.get("discarded", 0)

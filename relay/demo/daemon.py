@@ -46,8 +46,14 @@ class Daemon:
         self._program = program
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self, *, dsn: str, port: int) -> None:
-        """Start it on this database, with its health endpoints on this port; the kernel kills it if we die."""
+    async def start(self, *, dsn: str, port: int, admin_port: int | None = None) -> None:
+        """Start it on this database; the kernel kills it if we die.
+
+        Args:
+            dsn: The database.
+            port: For its health endpoints.
+            admin_port: For its panel; None: it has none.
+        """
         nothing = self.log.with_name("relay.toml")
         nothing.touch()  # keeps the daemon from a configuration that this machine may have
         settings = {
@@ -55,6 +61,7 @@ class Daemon:
             "CONFIG": str(nothing),
             "DATABASE__DSN": dsn,
             "METRICS__LISTEN": f"127.0.0.1:{port}",
+            "ADMIN__LISTEN": "" if admin_port is None else f"127.0.0.1:{admin_port}",
         }
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(

@@ -2,54 +2,7 @@
 
 from dataclasses import dataclass
 
-COMMON_KEYS: dict[str, str] = {
-    "event_id": "the event's id, the one that receivers see",
-    "event_type": "the event's type",
-    "endpoint_id": "the endpoint's id",
-    "attempt": "which attempt of the delivery this was, from 1",
-    "status_code": "the HTTP status that came back",
-    "duration_ms": "how long it took, in milliseconds",
-    "error": "a short code of what went wrong, always from a fixed list",
-    "detail": "what went wrong, in words, for the operator",
-    "next_attempt_at": "when the next attempt is due, ISO 8601 in UTC",
-    "url": "a URL without its userinfo, query and fragment",
-    "exception": "the traceback, on several lines in one string",
-}
-"""Keys that any event may have; they mean the same everywhere."""
-
-KEYS: dict[str, str] = {
-    "attempts": "how many attempts that were kept for events that are gone",
-    "bindir": "where PostgreSQL's programs are",
-    "changed": "the keys whose value changed",
-    "count": "how many there were",
-    "events": "how many events",
-    "failing_for_s": "for how long an endpoint has done nothing but fail, in seconds",
-    "failures": "how many attempts failed in that time",
-    "data_dir": "where the embedded database keeps its files",
-    "days": "how many days of the log",
-    "deliveries": "how many deliveries",
-    "endpoints": "how many endpoints",
-    "in_flight": "how many requests were in flight",
-    "instance_id": "the id of this relay or of the one it is about",
-    "lag_ms": "how late the event loop was, in milliseconds",
-    "logger": "the name of the library's logger",
-    "message": "what the library said",
-    "needs_restart": "the changed keys that a restart alone applies",
-    "open_for_s": "for how long the endpoint is left alone, in seconds",
-    "operation_id": "the operation's number",
-    "payloads": "how many payloads, of events that stay",
-    "part": "the part of Relay that it happened in",
-    "pid": "the process id",
-    "port": "the TCP port",
-    "problems": "everything that is wrong, one sentence each",
-    "reason": "why, always from a fixed list",
-    "tenant": "the tenant",
-    "unfinished": "how many were still in flight when the drain ended",
-    "uptime_s": "how long the process ran, in seconds",
-    "version": "the version of Relay, or of the schema",
-    "waited_ms": "how long it lasted, in milliseconds",
-}
-"""Keys of particular events."""
+from relay.observe.catalogue_keys import COMMON_KEYS, KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +204,30 @@ CATALOGUE: tuple[LogEvent, ...] = (
         "The database refused a statement that ought to go through; it is tried again.",
         ("part", "detail"),
     ),
+    LogEvent(
+        "alert.raised",
+        "warning",
+        "Something goes wrong and somebody should look; `detail` says what to do.",
+        ("alert", "endpoint_id", "detail"),
+    ),
+    LogEvent(
+        "alert.cleared",
+        "info",
+        "What an alert was raised for is over.",
+        ("alert", "endpoint_id", "waited_ms"),
+    ),
+    LogEvent(
+        "alert.undelivered",
+        "error",
+        "A URL of `alerts.sinks` did not take an alert, and it is not tried again.",
+        ("alert", "sink", "detail"),
+    ),
+    LogEvent(
+        "alert.sink_refused",
+        "error",
+        "A URL of `alerts.sinks` may not be called by the rules of `[security]`; it gets nothing.",
+        ("sink", "detail"),
+    ),
     LogEvent("schema.migrated", "info", "A migration was applied.", ("version", "duration_ms")),
     LogEvent("config.reloaded", "info", "A new configuration is in force.", ("changed", "needs_restart")),
     LogEvent(
@@ -299,6 +276,13 @@ CATALOGUE: tuple[LogEvent, ...] = (
         "info",
         "The embedded PostgreSQL runs.",
         ("data_dir", "bindir", "pid", "port", "version"),
+    ),
+    LogEvent("admin.listening", "info", "The panel and its API are served.", ("place",)),
+    LogEvent(
+        "admin.failed",
+        "error",
+        "A request to the panel or the API failed by a fault of Relay's.",
+        ("method", "path", "exception"),
     ),
     LogEvent("embedded.stopped", "info", "The embedded PostgreSQL has stopped.", ("data_dir",)),
 )

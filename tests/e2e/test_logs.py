@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 
 from relay.http.signature import generate_secret
-from relay.observe.catalogue import CATALOGUE, COMMON_KEYS
+from relay.observe.catalogue import CATALOGUE
+from relay.observe.catalogue_keys import COMMON_KEYS
 from tests.support.receiver import Reply
 from tests.support.world import World
 

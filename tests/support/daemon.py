@@ -21,6 +21,7 @@ Sections = Mapping[str, Mapping[str, object]]
 LOOPBACK: Sections = {
     "security": {"allow_http": True, "allow_cidrs": ["127.0.0.0/8"]},
     "metrics": {"listen": ""},
+    "admin": {"listen": ""},
     "log": {"format": "json"},
 }
 """What every test wants, unless it says otherwise."""

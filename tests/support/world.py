@@ -92,6 +92,12 @@ class World:
         assert code == 0, complained
         return orjson.loads(printed)
 
+    async def relay_text(self, *arguments: str) -> str:
+        """Run a command that must succeed; returns what it printed, without the line's end."""
+        code, printed, complained = await self._run(arguments, {})
+        assert code == 0, complained
+        return printed.rstrip("\n")
+
     async def try_relay(
         self, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> tuple[int, str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.observe.catalogue import CATALOGUE, COMMON_KEYS, KEYS, render
+from relay.observe.catalogue import CATALOGUE, render
+from relay.observe.catalogue_keys import COMMON_KEYS, KEYS
 
 ROOT = Path(__file__).parents[2]
 EVENTS = {event.name: event for event in CATALOGUE}

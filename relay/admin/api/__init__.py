@@ -1,0 +1,5 @@
+"""`/api/v1/`: the operations for programs."""
+
+from relay.admin.api.routes import ROUTES
+
+__all__ = ["ROUTES"]
