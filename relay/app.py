@@ -108,6 +108,7 @@ class Relay:
             box=box,
             rows=self._rows,
             session=self._sessions.admin,
+            announce=self._instance.hold,
             changed=self._read_endpoints,
             refused=self.refuse_reload,
         )
@@ -164,7 +165,7 @@ class Relay:
     async def _introduce(self) -> None:
         """Enter this process among the relays, and hand the database what it enforces by itself."""
         await self._keyring.check()
-        await self._instance.register()
+        await self._instance.register(self._keyring.box.key_ids)
         limit = self._settings.delivery.max_payload_bytes
         await self._sessions.admin.fetch("setting_write", "max_payload_bytes", limit)
 
