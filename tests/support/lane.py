@@ -55,7 +55,7 @@ async def lane(
     resolver: AbstractResolver | None = None,
 ) -> AsyncIterator[Transport]:
     """Open a transport; when it is closed as many descriptors must be open as before."""
-    before = _descriptors()
+    before = descriptors()
     transport = Transport(
         socket_factory=socket_factory,
         resolver=resolver or Loopback(),
@@ -65,7 +65,7 @@ async def lane(
         yield transport
 
     async def is_as_before() -> bool:
-        return _descriptors() <= before
+        return descriptors() <= before
 
     await eventually(is_as_before, "all connections closed", limit=5)
 
@@ -122,5 +122,6 @@ def failure(answer: Answer) -> Failure:
     return answer
 
 
-def _descriptors() -> int:
+def descriptors() -> int:
+    """Return how many descriptors this process has open."""
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - no paths are wanted
