@@ -1465,6 +1465,10 @@ CREATE INDEX idempotency_key_created ON relay.idempotency_key USING btree (creat
 
 CREATE UNIQUE INDEX outbox_dedupe ON relay.outbox USING btree (tenant, dedupe_key) WHERE (dedupe_key IS NOT NULL);
 
+-- Name: outbox_tenant; Type: INDEX; Schema: relay
+
+CREATE INDEX outbox_tenant ON relay.outbox USING btree (tenant, seq) WHERE (tenant <> ''::text);
+
 -- Name: subscription_of; Type: INDEX; Schema: relay
 
 CREATE INDEX subscription_of ON relay.subscription USING btree (endpoint_id);

@@ -91,6 +91,7 @@ class AdminServer:
         app[CONTEXT] = self._context
         app[FAILURES] = Failures()
         app[pages.STOPPING] = self._stopping
+        pages.prepare(app)
         add_routes(app, api.ROUTES)
         add_routes(app, pages.ROUTES)
         app.on_response_prepare.append(_protect)

@@ -12,15 +12,9 @@ from uuid import UUID
 
 import click
 
+from relay.admin.unshowable import UNSHOWABLE
 from relay.cli.common import OutputFormat
 from relay.durations import format_duration
-
-# They make terminals act, or text read in another order than it has: controls beyond ASCII's, bidirectional
-# and invisible format characters, line separators; and surrogates, which cannot be written at all.
-UNSHOWABLE = (
-    "\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ud800-\\udfff"
-)
-"""What is never printed as it is, as the inside of a regular expression's set; JSON can escape all of it."""
 
 _UNSHOWABLE = re.compile(f"[{UNSHOWABLE}]")
 

@@ -9,7 +9,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from relay.cli.output import UNSHOWABLE, Column, plain, to_json
+from relay.admin.unshowable import UNSHOWABLE
+from relay.cli.output import Column, plain, to_json
 
 _ENDLESS = 10_000
 _HARMFUL = re.compile(rf"[\x00-\x09\x0b-\x1f{UNSHOWABLE}]")

@@ -140,12 +140,12 @@ async def change(
 async def find(session: Session, operation_id: int) -> Operation | None:
     """Return an operation; None if there is none of that number."""
     rows = await session.fetch("operation_list", operation_id, 1)
-    return _of(rows[0]) if rows else None
+    return operation_of(rows[0]) if rows else None
 
 
 async def newest(session: Session, *, limit: int) -> list[Operation]:
     """Return the operations that were started, the newest first, at most `limit`."""
-    return [_of(row) for row in await session.fetch("operation_list", None, limit)]
+    return [operation_of(row) for row in await session.fetch("operation_list", None, limit)]
 
 
 def _passes(payload: str | None, wanted: str) -> bool:
@@ -155,7 +155,8 @@ def _passes(payload: str | None, wanted: str) -> bool:
         return True  # as fan-out does: an event too many is better than one lost
 
 
-def _of(row: asyncpg.Record) -> Operation:
+def operation_of(row: asyncpg.Record) -> Operation:
+    """Return the operation that a row says."""
     return Operation(
         id=row["id"],
         kind=cast(Kind, row["kind"]),

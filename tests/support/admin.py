@@ -62,18 +62,24 @@ class Panel:
 
 
 class Browser:
-    """Reads pages and submits forms, each with what the page had for it."""
+    """Reads pages and submits forms, each with what the page had for it.
+
+    Attributes:
+        at: The path of the page that was read last.
+    """
 
     def __init__(self, client: aiohttp.ClientSession, base: str) -> None:
         self.client = client
         self._base = base
         self.csrf_token = ""
+        self.at = ""
 
     async def read(self, path: str, status: int = 200) -> str:
         """Return a page."""
         async with self.client.get(path) as response:
             text = await response.text()
             assert response.status == status, text
+            self.at = response.url.path
         found = re.search(r'name="csrf_token" value="([0-9a-f]+)"', text)
         self.csrf_token = found[1] if found else self.csrf_token
         return text
@@ -84,16 +90,17 @@ class Browser:
         async with self.client.post(path, data=data, headers={"Origin": self._base}) as response:
             text = await response.text()
             assert response.status == status, text
+            self.at = response.url.path
         found = re.search(r'name="csrf_token" value="([0-9a-f]+)"', text)
         self.csrf_token = found[1] if found else self.csrf_token
         return text
 
 
-async def open_panel(world: World, sections: Sections | None = None) -> Panel:
-    """Start a daemon with a panel on a free port."""
+async def open_panel(world: World, sections: Sections | None = None, *, dsn: str | None = None) -> Panel:
+    """Start a daemon with a panel on a free port; `dsn` is another way to the database."""
     layers = {key: dict(value) for key, value in (sections or {}).items()}
     layers["admin"] = {**LISTEN["admin"], **layers.get("admin", {})}
-    daemon = await world.start(layers)
+    daemon = await world.start(layers, dsn=dsn)
     line = await daemon.wait_for_log("admin.listening")
     return Panel(world=world, daemon=daemon, base=f"http://{line['place']}")
 

@@ -133,10 +133,15 @@ class DeliveryReport:
     is_relay_running: bool
 
 
+def status_of(row: asyncpg.Record) -> DeliveryStatus:
+    """Return what a row of one of the statements on deliveries says."""
+    return _of(DeliveryStatus, row)
+
+
 async def list_matching(session: Session, wanted: Filter, *, limit: int) -> list[DeliveryStatus]:
     """Return at most `limit` deliveries that match, those of the newest events first."""
     rows = await session.fetch("delivery_list", *wanted.parameters(), limit)
-    return [_of(DeliveryStatus, row) for row in rows]
+    return [status_of(row) for row in rows]
 
 
 async def statuses_of(
@@ -144,7 +149,7 @@ async def statuses_of(
 ) -> list[DeliveryStatus]:
     """Return what became of an event at each of its endpoints, or at the one given; empty if it is unknown."""
     rows = await session.fetch("delivery_status", event_id, endpoint_id)
-    return [_of(DeliveryStatus, row) for row in rows]
+    return [status_of(row) for row in rows]
 
 
 async def show(session: Session, name: DeliveryName) -> DeliveryReport:

@@ -1,0 +1,85 @@
+/* What JavaScript adds to pages that work without it: local times, copying, selecting all. */
+"use strict";
+
+(() => {
+  const styles = {
+    full: { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+    time: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+  };
+
+  function localise(root) {
+    for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
+      const moment = new Date(time.dateTime);
+      if (!Number.isNaN(moment.valueOf())) {
+        time.textContent = moment.toLocaleString(undefined, styles[time.dataset.style] || styles.full);
+        time.dataset.local = "";
+      }
+    }
+  }
+
+  function offerCopying(root) {
+    if (!navigator.clipboard) return;
+    for (const button of root.querySelectorAll("button.copy[hidden]")) button.hidden = false;
+  }
+
+  function offerSelecting(root) {
+    for (const box of root.querySelectorAll("input[data-select-all]")) {
+      box.closest("label").hidden = false;
+      count(box.form);
+    }
+  }
+
+  function boxes(form) {
+    return [...form.elements].filter((each) => each.name === "delivery");
+  }
+
+  function count(form) {
+    const chosen = boxes(form).filter((each) => each.checked).length;
+    const shown = document.querySelector("[data-chosen]");
+    if (shown) shown.textContent = chosen ? `${chosen} selected` : "None selected";
+    const all = form.querySelector("[data-select-all]");
+    if (all) {
+      all.checked = chosen > 0 && chosen === boxes(form).length;
+      all.indeterminate = chosen > 0 && !all.checked;
+    }
+  }
+
+  function enhance(root) {
+    localise(root);
+    offerCopying(root);
+    offerSelecting(root);
+  }
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button.copy");
+    if (!button) return;
+    const text = button.dataset.copyFrom ? document.getElementById(button.dataset.copyFrom).textContent : button.dataset.copy;
+    const label = button.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "copied";
+    } catch {
+      button.textContent = "not allowed";
+    }
+    setTimeout(() => { button.textContent = label; }, 1500);
+  });
+
+  document.addEventListener("change", (event) => {
+    const box = event.target;
+    if (!box.form || box.type !== "checkbox") return;
+    if (box.hasAttribute("data-select-all")) for (const each of boxes(box.form)) each.checked = box.checked;
+    if (box.name === "delivery" || box.hasAttribute("data-select-all")) count(box.form);
+  });
+
+  // A form is sent once, however often its button is pressed.
+  document.addEventListener("submit", (event) => {
+    if (event.target.dataset.sent) event.preventDefault();
+    event.target.dataset.sent = "yes";
+    setTimeout(() => { delete event.target.dataset.sent; }, 5000);
+  });
+
+  document.addEventListener("relay:changed", (event) => enhance(event.target));
+  document.addEventListener("htmx:load", (event) => enhance(event.target));
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => enhance(document));
+  else enhance(document);
+})();
