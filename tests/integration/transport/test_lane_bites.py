@@ -7,16 +7,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from relay.config import Security
 from relay.http import build, exchange, failures, transport
+from relay.http.dns import FilteringResolver
 from relay.http.guard import GuardedSocketFactory
+from relay.http.transport import Transport
 from relay.model import Failure
 from tests.support.certificates import make_certificate, server_side
-from tests.support.lane import lane, post
+from tests.support.lane import lane, plain_socket, post
 from tests.support.limits import Limit, bites, replaced
 from tests.support.receiver import Receiver, Reply
 
@@ -74,6 +77,18 @@ async def a_proxy_of_the_environment_is_not_asked() -> bool:
         return not proxy.received
 
 
+async def an_internal_server_gets_nothing() -> bool:
+    """Though nothing looked at the URL: the relay's own transport has the guard in it."""
+    guard = GuardedSocketFactory(build.address_policy(Security()))
+    async with Receiver() as receiver, build.make_transport(Security(), guard) as sending:
+        answer = await sending.send(post(receiver.url()))
+        return isinstance(answer, Failure) and answer.code == "not_allowed" and not receiver.received
+
+
+def unguarded(**how: Any) -> Transport:
+    return Transport(**{**how, "socket_factory": plain_socket})
+
+
 async def a_server_that_nobody_vouches_for_gets_nothing(tls: ssl.SSLContext) -> bool:
     security = Security(allow_cidrs=(ip_network("127.0.0.0/8"),))
     guard = GuardedSocketFactory(build.address_policy(security))
@@ -117,6 +132,7 @@ async def what_is_told_of_a_failure_is_short() -> bool:
 
 
 LIMITS = {
+    "guard in the lane": Limit(an_internal_server_gets_nothing, replaced(build, "Transport", unguarded)),
     "no redirects": Limit(a_redirect_is_not_followed, another_client),
     "no cookies": Limit(a_cookie_is_not_kept, another_client),
     "no proxies": Limit(a_proxy_of_the_environment_is_not_asked, another_client),
@@ -144,3 +160,11 @@ async def test_servers_are_verified_and_nothing_else_keeps_a_stranger_out(
         replaced(ssl, "create_default_context", lambda **_: believing),
     )
     await bites(limit, monkeypatch)
+
+
+async def test_names_are_filtered_by_the_guards_own_rules() -> None:
+    guard = GuardedSocketFactory(build.address_policy(Security()))
+    async with build.make_transport(Security(), guard) as sending:
+        filtering = sending._resolver
+        assert isinstance(filtering, FilteringResolver)
+        assert filtering._refuse == guard.refuse
