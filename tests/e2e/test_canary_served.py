@@ -36,6 +36,10 @@ async def served(panel: Panel, scope: str, event_id: UUID, endpoint_id: str) -> 
                     told[place] = await response.text()
             else:
                 told[place] = await browser.read(path)
+        for change in ("pause", "resume") if scope != "read" else ():
+            async with program.post(f"{API}/endpoints/{endpoint_id}/{change}", json={}) as response:
+                assert response.status == 200
+                told[change] = await response.text()
     return told
 
 
@@ -63,10 +67,9 @@ async def test_no_secret_is_served(world: World, tmp_path: Path, scope: str) -> 
         if form in text
     }
     # The URL with its query is what an endpoint is known by; whoever may change headers sees them.
-    seen_by_admins = (
-        {*OF_THE_ENDPOINT, "/events/{event}", f"{API}/events/{{event}}"} if scope == "admin" else set()
-    )
+    of_headers = {*OF_THE_ENDPOINT, "/events/{event}", f"{API}/events/{{event}}", "pause", "resume"}
+    seen = of_headers if scope == "admin" else set()
     assert {name for _, name in found} <= {"query", "bearer"}
-    assert {place for place, name in found if name == "bearer"} == seen_by_admins
+    assert {place for place, name in found if name == "bearer"} == seen
     assert ("the metrics", "query") not in found
     assert f"Bearer {BEARER}" in dict(world.receiver.received[0].headers).values()

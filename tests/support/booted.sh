@@ -5,6 +5,7 @@
 # $2 a folder that is to be /run/postgresql
 # $3 a Python, its folder, and $4 the packages, and $5 the checkout, which are to be where services see them
 set -eu
+[ "$$" = 1 ] || { echo "not the first process of a namespace" >&2; exit 1; }
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"

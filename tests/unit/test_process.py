@@ -38,13 +38,15 @@ os.waitpid(child, 0)
 """
 
 
-@pytest.mark.parametrize(("how", "seen"), [("as usual", ["mem", "environ", "maps"]), ("private", [])])
-def test_the_same_user_cannot_look_into_a_private_process(how: str, seen: list[str]) -> None:
+@pytest.mark.parametrize("how", ["as usual", "private"])
+def test_the_same_user_cannot_look_into_a_private_process(how: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LOOK, how], capture_output=True, text=True, timeout=30, check=True
     )
 
-    assert done.stdout.split() == seen
+    # Some systems keep the memory of all processes from everybody but root; the others, as usual, do not.
+    seen = set(done.stdout.split()) - {"mem"} if how == "as usual" else set(done.stdout.split())
+    assert seen == ({"environ", "maps"} if how == "as usual" else set())
 
 
 def test_a_process_that_ended_is_gone_and_one_that_lives_is_not() -> None:
