@@ -221,6 +221,24 @@ async def test_a_tenant_has_its_own_endpoints_events_deliveries_and_operations(p
         assert [each["tenant"] for each in (await asking.ask("GET", "/sending"))["items"]] == ["acme"]
 
 
+async def test_a_tenant_sees_the_alerts_of_its_own_endpoints(panel: Panel) -> None:
+    async with program(panel) as operator, program(panel, "read", "acme") as asking:
+        for tenant in ("acme", "globex"):
+            body = {"url": "https://example.com/", "tenant": tenant, "event_types": ["never.mind"]}
+            made = await operator.ask("POST", "/endpoints", body, status=201)
+            await panel.world.application.execute(
+                "insert into relay.alert (alert, endpoint_id, summary, cleared_at) values ('x', $1, $2, now())",
+                made["id"],
+                f"trouble of {tenant}",
+            )
+        await panel.world.application.execute(
+            "insert into relay.alert (alert, summary, cleared_at) values ('x', 'trouble of all', now())"
+        )
+        told = [each["summary"] for each in await operator.all_of("/alerts?limit=1&active=false")]
+        assert told == ["trouble of all", "trouble of globex", "trouble of acme"]
+        assert [each["summary"] for each in await asking.all_of("/alerts?limit=1")] == ["trouble of acme"]
+
+
 @pytest.mark.parametrize("tenant", [None, "acme"])
 async def test_only_operators_are_told_which_address_is_not_allowed_and_why(
     panel: Panel, tenant: str | None

@@ -1,5 +1,6 @@
 """A program that uses the API."""
 
+import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -35,11 +36,19 @@ class Program:
         self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
         """Return status and answer of a request. Bytes are sent as they are, as JSON."""
-        data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        sent = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        data = None if sent is None else io.BytesIO(sent)
         given = {**({} if data is None else {"Content-Type": "application/json"}), **(headers or {})}
         async with self.client.request(method, f"/api/v1{path}", data=data, headers=given) as response:
             self.headers = response.headers
             return response.status, orjson.loads(await response.read())
+
+    async def ask_text(self, method: str, path: str) -> str:
+        """Return the text of an answer, which has to be good."""
+        async with self.client.request(method, f"/api/v1{path}") as response:
+            text = await response.text()
+            assert response.status == 200, text
+            return text
 
     async def all_of(self, path: str) -> list[Any]:
         """Return every item of a list, page by page."""

@@ -54,7 +54,9 @@ async def resume_endpoint(ask: Ask) -> Reply:
 async def rotate_secret(ask: Ask) -> Reply:
     """Give an endpoint another secret."""
     body: models.RotateBody = ask.body
-    if body.overlap > LONGEST_OVERLAP:
+    configured = ask.context.settings().security.secret_overlap
+    overlap = configured if body.overlap is None else body.overlap
+    if overlap > LONGEST_OVERLAP and overlap > configured:
         raise InvalidInput("overlap must be at most 30d; a secret that signs for ever is no old one")
     async with ask.session() as session:
         rotated = await endpoints.rotate_secret(
@@ -62,7 +64,7 @@ async def rotate_secret(ask: Ask) -> Reply:
             ask.endpoint_id,
             box=ask.context.box(),
             actor=ask.actor,
-            overlap=body.overlap,
+            overlap=overlap,
             secret=body.secret,
         )
     return Reply(answer=models.RotatedSecret.model_validate(rotated))
@@ -126,6 +128,7 @@ ROUTES = (
         tag="Endpoints",
         summary="Give an endpoint another secret",
         body=models.RotateBody,
+        is_body_optional=True,
         answer=models.RotatedSecret,
     ),
     ApiRoute(

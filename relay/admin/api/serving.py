@@ -1,11 +1,14 @@
 """The way of every request of the API: read, narrowed to its tenant, called, answered."""
 
+import json
+
 from aiohttp import hdrs, web
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from relay.admin.api import tenancy
 from relay.admin.api.ask import Ask, Reply
 from relay.admin.api.described import PREFIX, ApiRoute
-from relay.admin.api.models.fields import PageOf
+from relay.admin.api.models.fields import Answer, PageOf
 from relay.admin.api.reading import read_body, read_idempotency_key, read_ids, read_query
 from relay.admin.context import CONTEXT, PRINCIPAL
 from relay.admin.operations.errors import InvalidInput
@@ -58,7 +61,15 @@ def _written(request: web.Request, route: ApiRoute, reply: Reply) -> web.Respons
         headers[hdrs.LINK] = f'<{target.raw_path_qs}>; rel="next"'
     return web.Response(
         status=reply.status or route.status,
-        body=reply.answer.model_dump_json().encode(),
+        body=_json(reply.answer),
         content_type="application/json",
         headers=headers,
     )
+
+
+def _json(answer: Answer) -> bytes:
+    try:
+        return answer.model_dump_json().encode()
+    except PydanticSerializationError:
+        # PostgreSQL's json takes half a surrogate pair, which is no UTF-8; here it goes out as it was written, escaped.
+        return json.dumps(answer.model_dump(), default=to_jsonable_python).encode()

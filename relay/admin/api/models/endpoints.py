@@ -4,12 +4,18 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from relay.admin.api.models.fields import Answer, Duration, Given, Json, ListQuery, Name, PageOf
 
 State = Literal["active", "paused", "disabled"]
 Signature = Literal["both", "x-webhook", "standard"]
+
+
+def _without_defaults(schema: Json) -> None:
+    """Take out of a schema what a field is if it is left out: here it is what it was."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
 
 
 class NewEndpointBody(Given):
@@ -37,6 +43,8 @@ class NewEndpointBody(Given):
 class EndpointChangesBody(Given):
     """Fields of an endpoint to change; those that are left out stay as they are."""
 
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
     url: str = ""
     description: str = ""
     event_types: list[str] = Field([])
@@ -63,7 +71,10 @@ class EndpointsQuery(ListQuery):
 class RotateBody(Given):
     """How to change the secret."""
 
-    overlap: Duration = Field(description="How long the old secret signs as well; 0s ends it at once.")
+    overlap: Duration | None = Field(
+        None,
+        description="How long the old secret signs as well; 0s ends it at once; left out: as it is configured.",
+    )
     secret: str | None = Field(None, description="The new one; left out: it is made.")
 
 
@@ -100,7 +111,7 @@ class Endpoint(Answer):
     tenant: str
     event_types: list[str]
     filter: Json | None
-    headers: dict[str, str] = Field(
+    headers: Json = Field(
         description="To a token below `admin` the values of those that carry secrets are `[hidden]`."
     )
     signature: Signature
