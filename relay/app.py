@@ -45,8 +45,6 @@ log = get_logger()
 
 LEASE_MARGIN = 30.0
 """Seconds that a lease outlives the longest time-out of an endpoint."""
-RECEIVE_BUFFER = 64 * 1024
-"""Bytes that a server can push into the kernel before they are read."""
 
 
 class Relay:
@@ -110,6 +108,7 @@ class Relay:
             box=box,
             rows=self._rows,
             session=self._sessions.admin,
+            announce=self._instance.hold,
             changed=self._read_endpoints,
             refused=self.refuse_reload,
         )
@@ -120,7 +119,7 @@ class Relay:
             backoff=self._backoff("notices"),
         )
         self._order = OrderKeeper(note_due=self._due.note, registry=self._registry)
-        self._guard = GuardedSocketFactory(address_policy(settings.security), receive_buffer=RECEIVE_BUFFER)
+        self._guard = GuardedSocketFactory(address_policy(settings.security))
         self._sender: Sender | None = None
 
     async def run(self) -> None:
@@ -166,7 +165,7 @@ class Relay:
     async def _introduce(self) -> None:
         """Enter this process among the relays, and hand the database what it enforces by itself."""
         await self._keyring.check()
-        await self._instance.register()
+        await self._instance.register(self._keyring.box.key_ids)
         limit = self._settings.delivery.max_payload_bytes
         await self._sessions.admin.fetch("setting_write", "max_payload_bytes", limit)
 

@@ -1,7 +1,7 @@
 """The master keys of a running relay: checked at its start, changed over by a reload, used on what is not sealed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import asyncpg
 
@@ -23,6 +23,7 @@ class Keyring:
         box: With the keys of the start.
         rows: Read endpoints with it.
         session: One that moves no deliveries.
+        announce: Tells the other relays, and the command line, which keys are held.
         changed: Called when other keys were taken over: endpoints are to be read again.
         refused: Called when they were not.
     """
@@ -33,12 +34,14 @@ class Keyring:
         box: SecretBox,
         rows: EndpointRows,
         session: Session,
+        announce: Callable[[Iterable[str]], Awaitable[None]],
         changed: Callable[[], None],
         refused: Callable[[], None],
     ) -> None:
         self._box = box
         self._rows = rows
         self._session = session
+        self._announce = announce
         self._changed = changed
         self._refused = refused
         self._changing: asyncio.Task[None] | None = None
@@ -79,6 +82,7 @@ class Keyring:
     async def _take_over(self, box: SecretBox) -> None:
         try:
             await sealing.check(self._session, box)
+            await self._announce(box.key_ids)
         except (ConfigError, DatabaseAway, asyncpg.PostgresError) as error:
             problems = error.problems if isinstance(error, ConfigError) else (str(error),)
             log.error("config.rejected", problems=list(problems))  # noqa: TRY400 - a person made a slip

@@ -1,11 +1,26 @@
 """What a relay does to its own process, and how it tells that there is nothing left for it."""
 
 import asyncio
+import ctypes
 import gc
+import resource
 from collections.abc import Callable
+from contextlib import suppress
 
 IDLE_LOOKS = 3
 IDLE_PAUSE = 0.05
+PR_SET_DUMPABLE = 4
+
+
+def keep_memory_private() -> None:
+    """Leave no core file, and let nobody but root look into this process: it holds keys, secrets and payloads.
+
+    The limit alone would not do, since the kernel does not heed it where `kernel.core_pattern` is a program; of a
+    process that is not dumpable nothing is written to either, and /proc/PID is root's. See core(5) and prctl(2).
+    """
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    with suppress(OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def calm_the_collector() -> None:

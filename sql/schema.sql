@@ -1210,12 +1210,17 @@ CREATE TABLE relay.relay_instance (
     state text DEFAULT 'standby'::text NOT NULL,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     last_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    key_ids text[],
     CONSTRAINT relay_instance_state_check CHECK ((state = ANY (ARRAY['standby'::text, 'active'::text, 'stopped'::text])))
 );
 
 -- Name: COLUMN relay_instance.process_started; Type: COMMENT; Schema: relay
 
 COMMENT ON COLUMN relay.relay_instance.process_started IS 'Start time of the process in clock ticks since boot.';
+
+-- Name: COLUMN relay_instance.key_ids; Type: COMMENT; Schema: relay
+
+COMMENT ON COLUMN relay.relay_instance.key_ids IS 'Names of the master keys that it holds; null: it does not say, as before this column was there.';
 
 -- Name: relay_instance_id_seq; Type: SEQUENCE; Schema: relay
 

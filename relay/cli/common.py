@@ -17,7 +17,7 @@ import click
 from relay.config import ConfigError, Settings, load
 from relay.embedded import default_data_dir, running_dsn
 from relay.embedded.key import read_key
-from relay.store.dsn import exposed_hosts
+from relay.store.dsn import UnusableDsn, exposed_hosts
 from relay.store.secrets import SecretBox
 from relay.store.session import Session
 
@@ -140,9 +140,13 @@ def check_tls(key: str, dsn: str) -> None:
     """Refuse a database across a network without verified TLS.
 
     Raises:
-        ConfigError: It is one.
+        ConfigError: It is one, or cannot be used at all.
     """
-    if exposed := exposed_hosts(dsn):
+    try:
+        exposed = exposed_hosts(dsn)
+    except UnusableDsn as error:
+        raise ConfigError((f"{key} cannot be used: {error}",)) from error
+    if exposed:
         problem = (
             f"{key} leads over a network to {', '.join(exposed)} without verified TLS: add "
             "?sslmode=verify-full (with sslrootcert=FILE if its authority is your own), or set "

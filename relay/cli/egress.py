@@ -8,7 +8,7 @@ from pathlib import Path
 from relay.config import ConfigError, Settings, load
 from relay.config_places import is_local
 from relay.http.addresses import public_networks
-from relay.store.dsn import database_hosts
+from relay.store.dsn import UnusableDsn, database_hosts
 
 Complain = Callable[[str], None]
 
@@ -58,13 +58,22 @@ def _of(settings: Settings, complain: Complain) -> Iterator[str]:
         if not is_local(place):
             complain(f"{what} served to other machines; if these have private addresses, add --allow NETWORK")
     for dsn in (settings.database.dsn, settings.database.reader_dsn):
-        for host in database_hosts(dsn.get_secret_value()):
-            try:
-                found = {info[4][0] for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-            except OSError as error:
-                complain(f"the database's host {host} is not found ({error}), so its address is not allowed")
-            else:
-                yield from sorted(str(address) for address in found)
+        yield from _of_database(dsn.get_secret_value(), complain)
+
+
+def _of_database(dsn: str, complain: Complain) -> Iterator[str]:
+    try:
+        hosts = database_hosts(dsn) if dsn else []
+    except UnusableDsn as error:
+        complain(f"where the database is cannot be read ({error}), so its address is not allowed")
+        return
+    for host in hosts:
+        try:
+            found = {info[4][0] for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+        except OSError as error:
+            complain(f"the database's host {host} is not found ({error}), so its address is not allowed")
+        else:
+            yield from sorted(str(address) for address in found)
 
 
 def _name_servers(path: Path) -> Iterator[str]:

@@ -20,6 +20,7 @@ from relay.embedded.location import default_data_dir
 from relay.embedded.postgres import EmbeddedPostgres
 from relay.observe import systemd
 from relay.observe.logs import configure, get_logger, written_by_a_thread
+from relay.process import keep_memory_private
 from relay.store import migrate
 
 log = get_logger()
@@ -42,6 +43,7 @@ def run(*, config: Path | None, dsn: str | None, embedded: bool, until_idle: boo
 
     SIGHUP reads the configuration again, and keeps the old one if anything is wrong with the new.
     """
+    keep_memory_private()
     daemon = Daemon(config=config, dsn=dsn, embedded=embedded)
     daemon.run(until_idle=until_idle)
 

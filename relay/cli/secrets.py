@@ -10,6 +10,8 @@ import click
 from relay.cli.common import Access, OutputFormat, output_option, with_access
 from relay.cli.output import show_one
 from relay.store import sealing
+from relay.store.secrets import SecretBox
+from relay.store.session import Session
 
 KEY_BYTES = 32
 
@@ -21,22 +23,37 @@ def secrets() -> None:
 
 @secrets.command()
 @with_access
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Even if a running relay does not hold that key: it then sends nothing until it is given it.",
+)
 @output_option()
-def rewrap(access: Access, output: OutputFormat) -> None:
+def rewrap(access: Access, *, force: bool, output: OutputFormat) -> None:
     """Seal every endpoint's secret with the first key of security.master_key.
 
     To change master keys: put the new one first and reload the relay, run this, then take the old one away. Requests go
-    on being signed meanwhile.
+    on being signed meanwhile. Nothing is sealed if a running relay could not open it.
     """
-    box = access.box
-    if box.current is None:
+    box, key_id = access.box, access.box.current
+    if key_id is None:
         raise click.UsageError("security.master_key is empty; `relay secrets generate-key` makes one")
-    sealed, unreadable = access.run(lambda session: sealing.seal_all(session, box))
-    show_one({"sealed": sealed, "unreadable": unreadable, "key_id": box.current}, output)
+    sealed, unreadable = access.run(lambda session: _seal(session, box, key_id, force=force))
+    show_one({"sealed": sealed, "unreadable": unreadable, "key_id": key_id}, output)
     if unreadable:
         raise click.ClickException(
             f"{unreadable} secrets cannot be opened with these keys; add the key that sealed them, or rotate them"
         )
+
+
+async def _seal(session: Session, box: SecretBox, key_id: str, *, force: bool) -> tuple[int, int]:
+    if not force and (lacking := await sealing.relays_without(session, key_id)):
+        raise click.ClickException(
+            f"nothing was sealed with master key {key_id}: {'; '.join(lacking)}. Put it into security.master_key of"
+            " every relay, standbys too, and reload them; --force seals all the same, and such a relay then sends"
+            " nothing until it has the key"
+        )
+    return await sealing.seal_all(session, box)
 
 
 @secrets.command("generate-key")

@@ -26,6 +26,9 @@ __all__ = [
 # OSError that keeps only the number.
 REFUSED_ERRNO: Final = 100_001
 
+RECEIVE_BUFFER = 32 * 1024
+"""Bytes that a server can push into the kernel before they are read; the kernel takes twice that for its own books."""
+
 
 class AddressRefused(OSError):  # noqa: N818 - it says what happened to the address
     """No connection is made, since the rules refuse its address.
@@ -116,12 +119,16 @@ class GuardedSocketFactory:
     Args:
         policy: The rules.
         own: The host's own addresses, refused too.
-        receive_buffer: Size in bytes of the kernel's receive buffer, which bounds what a hostile server can
-            push before it is read; None leaves the kernel's default.
+        receive_buffer: Size in bytes of the kernel's receive buffer; None leaves it to the kernel, which lets it
+            grow to megabytes for a server that sends much.
     """
 
     def __init__(
-        self, policy: AddressPolicy, *, own: OwnAddresses | None = None, receive_buffer: int | None = None
+        self,
+        policy: AddressPolicy,
+        *,
+        own: OwnAddresses | None = None,
+        receive_buffer: int | None = RECEIVE_BUFFER,
     ) -> None:
         self.policy = policy
         self._own = own or OwnAddresses()

@@ -13,6 +13,10 @@ SWITCHING = 101
 MOST_INTERIM = 8
 """Interim responses (1xx) before the final one."""
 MOST_HEADERS = 100
+MOST_LINE = 8190
+"""Bytes of a status line, and of a header's name or value."""
+MOST_HEAD = 32 * 1024
+"""Bytes of a head, with the interim ones before it; one that is longer by less than a piece may still be taken."""
 READ_BUFFER = 16_384
 MOST_JOINED = 32 * 1024
 """Bytes of a body that goes out in one piece with its head; a larger one is not copied, but costs a second write."""
@@ -54,6 +58,7 @@ class HeadFirst(ResponseHandler):
     has_received = False
     _asker: Asker | None = None
     _interim = 0
+    _head_bytes = 0
     _descriptor = -1
 
     def begin(self, asker: Asker, head: bytes, body: bytes) -> None:
@@ -63,7 +68,7 @@ class HeadFirst(ResponseHandler):
         self.was_used = True
         self.has_received = False
         self._asker = asker
-        self._interim = 0
+        self._interim = self._head_bytes = 0
         transport = cast("asyncio.Transport", self.transport)
         if len(body) <= MOST_JOINED:
             transport.write(head + body)
@@ -88,8 +93,8 @@ class HeadFirst(ResponseHandler):
         is_first = not self.has_received
         self.has_received = True
         if self._asker is not None:
-            is_plain = is_first and data.startswith(_SUCCESS) and data.find(_VERSION, len(_VERSION)) < 0
-            if not (is_plain and self._take_whole(data)):
+            is_plain = is_first and data.startswith(_SUCCESS) and len(data) <= MOST_HEAD
+            if not (is_plain and data.find(_VERSION, len(_VERSION)) < 0 and self._take_whole(data)):
                 self._take_head(data)
         elif self._payload is not None:
             self._take_body(data)
@@ -111,7 +116,12 @@ class HeadFirst(ResponseHandler):
 
     def _renew_parser(self) -> None:
         self.set_response_params(
-            read_until_eof=True, auto_decompress=False, read_bufsize=READ_BUFFER, max_headers=MOST_HEADERS
+            read_until_eof=True,
+            auto_decompress=False,
+            read_bufsize=READ_BUFFER,
+            max_line_size=MOST_LINE,
+            max_field_size=MOST_LINE,
+            max_headers=MOST_HEADERS,
         )
 
     def _take_whole(self, data: bytes) -> bool:
@@ -123,13 +133,16 @@ class HeadFirst(ResponseHandler):
             return False
         if messages:
             self._hand_on(messages[0], b"", has_more=len(messages) > 1)
+        else:
+            self._head_bytes = len(data)
         return True
 
     def _take_head(self, data: bytes) -> None:
         """Feed one head after the other, until there is the final one."""
         while data and self._asker is not None:
             end = data.find(_END) + len(_END)
-            piece, data = (data[:end], data[end:]) if end >= len(_END) else (data, b"")
+            size = min(end, MOST_HEAD) if end >= len(_END) else MOST_HEAD
+            piece, data = data[:size], data[size:]
             try:
                 messages = self._feed(piece)
             except Exception as error:  # noqa: BLE001 - the parser's own errors, and what its callbacks raised
@@ -140,6 +153,9 @@ class HeadFirst(ResponseHandler):
                     self._hand_on(message, data, has_more=number < len(messages))
                     return
                 self._judge_interim(message[0])
+            self._head_bytes += len(piece)
+            if self._head_bytes > MOST_HEAD:
+                self._break(ProtocolTrouble(f"its head is longer than {MOST_HEAD} bytes"))
 
     def _judge_interim(self, message: RawResponseMessage) -> None:
         self._interim += 1

@@ -36,6 +36,11 @@ def headers_json(headers: Iterable[tuple[str, str]]) -> str:
     return f"{{{','.join([_member(name, value) for name, value in headers])}}}"
 
 
+def carries_secret(name: str) -> bool:
+    """Say whether the value of a header of this name is left out wherever headers are shown."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def json_text(text: str) -> str:
     """Return a storable text as a JSON string, with its quotes."""
     return orjson.dumps(text).decode()
@@ -48,7 +53,7 @@ def _member(name: str, value: str) -> str:
 
 
 def _new_member(name: str, value: str) -> str:
-    shown = HIDDEN if _SECRET_NAME.search(name) else storable(value)
+    shown = HIDDEN if carries_secret(name) else storable(value)
     return f"{json_text(storable(name))}:{json_text(shown)}"
 
 

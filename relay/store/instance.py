@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import asyncpg
@@ -46,18 +46,29 @@ class Instance:
         self.standby = asyncio.Event()
         self.id = 0
 
-    async def register(self) -> None:
+    async def register(self, key_ids: Iterable[str]) -> None:
         """Enter this process among the relays.
+
+        Args:
+            key_ids: The master keys that it holds.
 
         Raises:
             DatabaseAway: As of any statement.
         """
         me = this_process()
         row = await self._session.fetch_row(
-            "instance_register", me.host, me.boot_id, me.pid, me.started, __version__
+            "instance_register", me.host, me.boot_id, me.pid, me.started, __version__, sorted(key_ids)
         )
         assert row is not None  # noqa: S101 - an insert returns its row
         self.id = row["id"]
+
+    async def hold(self, key_ids: Iterable[str]) -> None:
+        """Say that it holds these master keys from now on, and no others.
+
+        Raises:
+            DatabaseAway: As of any statement.
+        """
+        await self._patient.fetch("instance_keys", self.id, sorted(key_ids))
 
     async def run(self) -> None:
         """Beat until cancelled."""

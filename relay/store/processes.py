@@ -40,7 +40,8 @@ def is_gone(process: ProcessIdentity) -> bool:
     """Say whether a process is proven to have ended; False if it may run where we cannot look."""
     if process.host != platform.node() or process.boot_id != _boot_id():
         return False
-    return _started(process.pid) != process.started
+    started = _started(process.pid)
+    return not _exists(process.pid) if started is None else started != process.started
 
 
 def _boot_id() -> str:
@@ -52,10 +53,21 @@ def _boot_id() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """Return the start time of a living process; a zombie has ended."""
+    """Return the start time of a living process, "" of a zombie, which has ended, and None if it cannot be seen."""
     try:
         text = (_PROC / str(pid) / "stat").read_text()
     except OSError:
         return None
     fields = text[text.rindex(")") + 2 :].split()
-    return None if fields[0] in {"Z", "X"} else fields[19]
+    return "" if fields[0] in {"Z", "X"} else fields[19]
+
+
+def _exists(pid: int) -> bool:
+    """Say whether there is a process of that number; under ProtectProc=invisible /proc hides those of others."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

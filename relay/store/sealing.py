@@ -41,6 +41,20 @@ async def check_sealing(session: Session, box: SecretBox) -> None:
         raise ConfigError((problem,))
 
 
+async def relays_without(session: Session, key_id: str) -> list[str]:
+    """Return the running relays that lack a master key, or do not say which ones they hold, in words.
+
+    Args:
+        session: The database.
+        key_id: The key.
+    """
+    return [
+        f"{row['state']} relay {row['id']} (process {row['pid']} on {row['host']})"
+        f" {'does not say which keys it holds' if row['is_silent'] else 'does not hold it'}"
+        for row in await session.fetch("instances_without_key", key_id)
+    ]
+
+
 async def seal_all(session: Session, box: SecretBox, *, plain_only: bool = False) -> tuple[int, int]:
     """Seal every secret with the current master key that is not; returns how many were, and how many cannot be opened.
 

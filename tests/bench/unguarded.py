@@ -5,14 +5,14 @@ from typing import Any
 
 import relay.app
 from relay.__main__ import main
+from relay.http.guard import RECEIVE_BUFFER
 
 
 class NoGuard:
     """Makes a socket for any address, with the same receive buffer."""
 
-    def __init__(self, policy: object, *, receive_buffer: int) -> None:
+    def __init__(self, policy: object) -> None:
         self.policy = policy
-        self._receive_buffer = receive_buffer
 
     def refuse(self, _address: str) -> None:
         """Refuse nothing."""
@@ -20,7 +20,7 @@ class NoGuard:
     def __call__(self, addr_info: tuple[Any, ...]) -> socket.socket:
         """Return a socket."""
         made = socket.socket(*addr_info[:3])
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         return made
 
 

@@ -16,6 +16,8 @@ from tests.support.receiver import Received
 from tests.support.world import World
 
 OLD, NEW, OTHER = (os.urandom(32) for _ in range(3))
+KEY_OF_ALL = "select array_agg(distinct key_id) from relay.endpoint_secret"
+LACKS = "update relay.relay_instance set key_ids = null"
 
 
 def keys(*given: bytes) -> str:
@@ -125,19 +127,20 @@ async def test_a_ciphertext_that_was_moved_fails_for_that_endpoint_alone(world: 
     assert [each.path for each in world.receiver.received] == ["/fine"]
 
 
+def sections(*given: bytes) -> Sections:
+    return {"security": {"master_key": [keys(each) for each in given]}}
+
+
 def configure(world: World, daemon: Daemon, *given: bytes) -> None:
     """Write the daemon another configuration."""
-    sections: Sections = {
-        "database": {"dsn": world.dsn},
-        "security": {"master_key": [keys(each) for each in given]},
-    }
-    daemon.config.write_text(config_text(LOOPBACK, sections), encoding="utf-8")
+    database: Sections = {"database": {"dsn": world.dsn}}
+    daemon.config.write_text(config_text(LOOPBACK, database, sections(*given)), encoding="utf-8")
 
 
 async def test_another_master_key_takes_over_under_load(world: World) -> None:
     """The new key is put first and the relay reloaded, all is sealed anew, and the old key is taken away."""
     endpoints = dict([await add(world, f"/{number}", OLD) for number in range(4)])
-    daemon = await world.start({"security": {"master_key": [keys(OLD)]}})
+    daemon = await world.start(sections(OLD))
     is_over = asyncio.Event()
 
     async def publish() -> list[UUID]:
@@ -184,3 +187,57 @@ async def test_what_cannot_be_opened_is_counted_and_left(world: World) -> None:
     assert "1 secrets cannot be opened" in complained
     left = await world.application.fetch("select key_id from relay.endpoint_secret order by id")
     assert [row["key_id"] for row in left] == [key_id_of(NEW), key_id_of(OTHER)]
+
+
+async def test_nothing_is_sealed_with_a_key_that_a_running_relay_lacks(world: World) -> None:
+    """Active or not: a standby may take over at any moment."""
+    await add(world, "/", OLD)
+    active = await world.start(sections(NEW, OLD))
+    standby = await world.start(sections(OLD))
+    code, complained = await world.try_relay("secrets", "rewrap", environment=environment(NEW, OLD))
+
+    assert code == 1
+    lacking = standby.logged("relay.started")[0]["instance_id"]
+    assert f"standby relay {lacking} (process {standby.pid} on " in complained
+    assert f"master key {key_id_of(NEW)}" in complained
+    assert "active" not in complained
+    assert await world.application.fetchval(KEY_OF_ALL) == [key_id_of(OLD)]
+
+    configure(world, standby, OLD, NEW)
+    standby.signal(signal.SIGHUP)
+    await world.application.wait_until(
+        "select bool_and(key_ids @> array[$1::text]) from relay.relay_instance", key_id_of(NEW)
+    )
+    await world.relay("secrets", "rewrap", "-o", "json", environment=environment(NEW, OLD))
+    assert await world.application.fetchval(KEY_OF_ALL) == [key_id_of(NEW)]
+    assert active.exit_code is standby.exit_code is None
+
+
+async def test_a_relay_that_does_not_say_what_it_holds_counts_as_lacking_it_unless_forced(
+    world: World,
+) -> None:
+    """As one of a version from before it was asked."""
+    await add(world, "/", OLD)
+    await world.start(sections(NEW, OLD))
+    await world.application.execute(LACKS)
+    code, complained = await world.try_relay("secrets", "rewrap", environment=environment(NEW, OLD))
+    assert (code, "does not say which keys it holds" in complained) == (1, True)
+    assert await world.application.fetchval(KEY_OF_ALL) == [key_id_of(OLD)]
+
+    await world.relay("secrets", "rewrap", "--force", "-o", "json", environment=environment(NEW, OLD))
+    assert await world.application.fetchval(KEY_OF_ALL) == [key_id_of(NEW)]
+
+
+async def test_relays_that_are_gone_keep_nothing_from_being_sealed(world: World) -> None:
+    await add(world, "/", OLD)
+    stopped = await world.start(sections(OLD))
+    await stopped.terminate()
+    killed = await world.start(sections(OLD))
+    await killed.kill()
+    await world.application.execute(
+        "update relay.relay_instance set last_seen_at = now() - interval '1 minute' where state <> 'stopped'"
+    )
+
+    await world.relay("secrets", "rewrap", "-o", "json", environment=environment(NEW, OLD))
+
+    assert await world.application.fetchval(KEY_OF_ALL) == [key_id_of(NEW)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,17 +49,24 @@ async def test_ten_of_each_kind_end_in_time_and_cost_nothing(
         for kind in KINDS:
             for number in range(ATTACKERS):
                 await world.application.add_endpoint(
-                    f"{scheme}://127.0.0.1:{ports[kind]}/{number}", event_types=["hostile"], description=kind
+                    f"{scheme}://127.0.0.1:{ports[kind]}/{number}",
+                    event_types=["hostile"] if number else ["hostile", "first"],
+                    description=kind,
                 )
-        daemon = await world.start(sections)
+        daemon = await world.start(
+            sections, wrapper=[sys.executable, "-m", "tests.support.altered", "attentive"]
+        )
         await world.prove(daemon, event_type="healthy")
+        # What comes with the first of each kind is there once and for all, however many follow.
+        await world.application.insert(event_type="first")
+        await world.application.wait_until(f"select ({LOGGED}) = $2", "first", len(KINDS))
         before = resident(daemon.pid)
 
         await world.application.insert(event_type="hostile")
         waits: list[float] = []
         total = ATTACKERS * len(KINDS)
         ends = time.monotonic() + 30
-        while await world.application.fetchval(LOGGED) < total:
+        while await world.application.fetchval(LOGGED, "hostile") < total:
             assert time.monotonic() < ends
             began = time.monotonic()
             healthy = await world.application.insert(event_type="healthy")
@@ -70,22 +78,23 @@ async def test_ten_of_each_kind_end_in_time_and_cost_nothing(
         rows = await world.application.fetch(TOOK)
         lags = [float(str(line["lag_ms"])) for line in daemon.logged("loop.stalled")]
     slowest = max(row["took"] for row in rows)
+    late = f"at most {max(lags):.0f}" if lags else "less than 50"
     figures(
         f"{scheme}: {len(rows)} kinds, slowest attempt {slowest} ms, {more:.1f} MB more,"
-        f" stalls {lags or 'none'}, a healthy delivery at most {max(waits) * 1000:.0f} ms"
+        f" the loop late by {late} ms, a healthy delivery at most {max(waits) * 1000:.0f} ms"
     )
     for row in rows:
         # A status that has come decides, and its body has a time of its own.
         limit = TIMEOUT + MOST_LATE + (BODY if row["delivered"] else 0)
         assert row["took"] <= limit * 1000, dict(row)
-    assert all(lag <= MOST_LAG_MS for lag in lags)
-    # From the insert to the receiver: the loop cannot have been later than that.
-    assert sorted(waits)[round(0.99 * (len(waits) - 1))] * 1000 <= MOST_LAG_MS
+    assert max(lags, default=0) <= MOST_LAG_MS
+    # From the insert to the receiver it takes a handful of turns of the loop, and the machine has other work too.
+    assert max(waits) * 1000 <= 5 * MOST_LAG_MS
     assert more <= MOST_MORE_MB
     assert daemon.exit_code is None
 
 
-LOGGED = "select count(*) from relay.delivery_log where event_type = 'hostile'"
+LOGGED = "select count(*) from relay.delivery_log where event_type = $1"
 TOOK = """
 select e.description as kind, max(l.duration_ms) as took, bool_or(l.outcome = 'delivered') as delivered, count(*)
 from relay.delivery_log l

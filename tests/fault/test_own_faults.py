@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ async def test_without_descriptors_nothing_is_charged_and_all_is_delivered_once_
     receiver, application = world.receiver, world.application
     for number in range(4):
         await application.add_endpoint(receiver.url(f"/{number}"), event_types=[f"type.{number}"])
-    daemon = await world.start()
+    daemon = await world.start(wrapper=[sys.executable, "-m", "tests.support.altered", "visible"])
     for number in range(4):
         await world.prove(daemon, event_type=f"type.{number}")
     receiver.hold()

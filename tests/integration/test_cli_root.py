@@ -55,6 +55,20 @@ def test_shell_completion_knows_the_commands() -> None:
     assert done.stdout == "plain,endpoint\n"
 
 
+@pytest.mark.parametrize("command", [("run",), ("migrate", "status"), ("endpoint", "list"), ("doctor",)])
+def test_no_command_goes_over_a_network_in_the_clear_whoever_sends_it_there(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    services = tmp_path / "services"
+    services.write_text("[far]\nhost=db.example\nsslmode=require\n", encoding="utf-8")
+    environment = {"PGSERVICEFILE": str(services), "PGSSLMODE": "verify-full", "HOME": str(tmp_path)}
+
+    done = relay(*command, RELAY_DATABASE__DSN="postgresql:///app?service=far", **environment)
+
+    assert done.returncode == 78
+    assert "leads over a network to db.example without verified TLS" in done.stderr
+
+
 def test_an_unreachable_database_ends_with_69() -> None:
     done = relay("endpoint", "list", "--dsn", "postgresql://127.0.0.1:1/nothing")
     assert (done.returncode, done.stdout) == (69, "")

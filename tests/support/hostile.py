@@ -61,6 +61,11 @@ async def _endless_header(_: asyncio.StreamReader, writer: asyncio.StreamWriter)
     await _pour(writer, HEAD + b"X-A: ", b"b" * 8000)
 
 
+async def _fat_head(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(HEAD + (b"X-A: " + b"b" * 8000 + b"\r\n") * 95 + b"Content-Length: 0\r\n\r\n")
+    await asyncio.sleep(PATIENCE)
+
+
 async def _endless_body(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await _pour(writer, HEAD + b"Content-Length: 99999999999\r\n\r\n", b"x" * 16_000)
 
@@ -115,6 +120,7 @@ KINDS: Mapping[str, Serve] = {
     "silence": _silence,
     "endless-headers": _endless_headers,
     "endless-header": _endless_header,
+    "fat-head": _fat_head,
     "endless-body": _endless_body,
     "endless-chunks": _endless_chunks,
     "gzip": _gzip,

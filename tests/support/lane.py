@@ -1,9 +1,10 @@
 """A transport that may go to loopback, what it is given to send, and the check that it leaves nothing open."""
 
+import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +13,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from relay.http.transport import Transport
 from relay.model import Answer, Failure, Request, Response
 from tests.support.waiting import eventually
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Loopback(AbstractResolver):
@@ -52,7 +55,7 @@ async def lane(
     resolver: AbstractResolver | None = None,
 ) -> AsyncIterator[Transport]:
     """Open a transport; when it is closed as many descriptors must be open as before."""
-    before = _descriptors()
+    before = descriptors()
     transport = Transport(
         socket_factory=socket_factory,
         resolver=resolver or Loopback(),
@@ -62,9 +65,29 @@ async def lane(
         yield transport
 
     async def is_as_before() -> bool:
-        return _descriptors() <= before
+        return descriptors() <= before
 
     await eventually(is_as_before, "all connections closed", limit=5)
+
+
+@asynccontextmanager
+async def serving(serve: Serve) -> AsyncIterator[str]:
+    """Serve connections so, each to its end, which has come when this returns."""
+    under_way: set[asyncio.Task[None] | None] = set()
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        under_way.add(asyncio.current_task())
+        await serve(reader, writer)
+        under_way.discard(asyncio.current_task())
+
+    async def is_over() -> bool:
+        return not under_way
+
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    server.close()
+    await server.wait_closed()
+    await eventually(is_over, "every connection served to its end", limit=5)
 
 
 def post(
@@ -99,5 +122,6 @@ def failure(answer: Answer) -> Failure:
     return answer
 
 
-def _descriptors() -> int:
+def descriptors() -> int:
+    """Return how many descriptors this process has open."""
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - no paths are wanted

@@ -11,6 +11,7 @@ from relay.admin.api.described import ApiRoute
 from relay.admin.api.models import endpoints as models
 from relay.admin.api.models.deliveries import DeliveryReport
 from relay.admin.api.raw import member
+from relay.admin.confidential import endpoint_for
 from relay.admin.operations import catch_up, deliveries, endpoint_tests, endpoints
 from relay.admin.operations.deliveries import DeliveryName
 from relay.admin.operations.endpoint_tests import ENDED, LOOK_EVERY
@@ -26,7 +27,9 @@ async def pause_endpoint(ask: Ask) -> Reply:
         change = await endpoints.pause(session, ask.endpoint_id, actor=ask.actor)
     return Reply(
         answer=models.EndpointChange(
-            endpoint=models.Endpoint.model_validate(change.endpoint), changed=change.is_changed, discarded=0
+            endpoint=models.Endpoint.model_validate(endpoint_for(ask.principal, change.endpoint)),
+            changed=change.is_changed,
+            discarded=0,
         )
     )
 
@@ -41,7 +44,7 @@ async def resume_endpoint(ask: Ask) -> Reply:
         change = await endpoints.resume(session, ask.endpoint_id, actor=ask.actor)
     return Reply(
         answer=models.EndpointChange(
-            endpoint=models.Endpoint.model_validate(change.endpoint),
+            endpoint=models.Endpoint.model_validate(endpoint_for(ask.principal, change.endpoint)),
             changed=change.is_changed,
             discarded=discarded,
         )

@@ -1,6 +1,6 @@
 """Endpoints: list, create, show, change, remove."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from relay.admin.api.ask import Ask, Reply
 from relay.admin.api.described import ApiRoute
 from relay.admin.api.models import endpoints as models
 from relay.admin.api.once import Creation, once
+from relay.admin.confidential import endpoint_for
 from relay.admin.operations import endpoint_pages, endpoints
 from relay.admin.operations.endpoint_pages import EndpointFilter
 from relay.admin.operations.endpoint_values import EndpointChanges, NewEndpoint
@@ -23,7 +24,8 @@ async def list_endpoints(ask: Ask) -> Reply:
     wanted = EndpointFilter(tenant=query.tenant, state=query.state, text=query.text)
     async with ask.session() as session:
         page = await endpoint_pages.page(session, wanted, limit=query.limit, cursor=query.cursor)
-    return Reply(answer=models.EndpointPage.model_validate(page))
+    shown = replace(page, items=tuple(endpoint_for(ask.principal, each) for each in page.items))
+    return Reply(answer=models.EndpointPage.model_validate(shown))
 
 
 async def create_endpoint(ask: Ask) -> Reply:
@@ -61,7 +63,7 @@ async def show_endpoint(ask: Ask) -> Reply:
     """Show an endpoint."""
     async with ask.session() as session:
         found = await endpoints.show(session, ask.endpoint_id)
-    return Reply(answer=models.Endpoint.model_validate(found))
+    return Reply(answer=models.Endpoint.model_validate(endpoint_for(ask.principal, found)))
 
 
 async def change_endpoint(ask: Ask) -> Reply:

@@ -1,6 +1,5 @@
 """Events: publish, find, show and withdraw them."""
 
-import json
 from dataclasses import asdict, replace
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from relay.admin.api.models import events as models
 from relay.admin.api.models.fields import Changed
 from relay.admin.api.once import Creation, once
 from relay.admin.api.raw import member
+from relay.admin.confidential import event_headers_for
 from relay.admin.operations import event_pages, events
 from relay.admin.operations.event_pages import EventFilter
 from relay.admin.operations.events import NewEvent, Published
@@ -55,7 +55,7 @@ async def show_event(ask: Ask) -> Reply:
         report = await events.show(session, ask.event_id)
     event = {
         **asdict(report.event),
-        "headers": json.loads(report.event.headers or "{}"),
+        "headers": event_headers_for(ask.principal, report.event.headers),
         "deliveries": [delivery_of(each, ask) for each in report.deliveries],
     }
     return Reply(answer=models.Event.model_validate(event))

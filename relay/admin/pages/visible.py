@@ -1,9 +1,12 @@
 """What somebody may see: a token of one tenant knows of nothing else, not even that it is there."""
 
+import json
+from dataclasses import replace
 from uuid import UUID
 
 from aiohttp import web
 
+from relay.admin.confidential import endpoint_for, event_headers_for
 from relay.admin.context import PRINCIPAL
 from relay.admin.operations import bulk, deliveries, endpoints, events
 from relay.admin.operations.deliveries import DeliveryName, DeliveryReport
@@ -31,7 +34,7 @@ async def endpoint(session: Session, principal: Principal, endpoint_id: UUID) ->
         found = None
     if found is None or not _is_of(principal, found.tenant):
         raise NotFound(f"there is no endpoint {endpoint_id}; the list of endpoints has those there are")
-    return found
+    return endpoint_for(principal, found)
 
 
 async def event(session: Session, principal: Principal, event_id: UUID) -> EventReport:
@@ -43,7 +46,10 @@ async def event(session: Session, principal: Principal, event_id: UUID) -> Event
     found = await events.show(session, event_id)
     if not _is_of(principal, found.event.tenant):
         raise NotFound(f"there is no event {event_id}: it was never committed, or retention has deleted it")
-    return found
+    if found.event.headers is None or principal.may("admin"):
+        return found
+    headers = json.dumps(event_headers_for(principal, found.event.headers), ensure_ascii=False)
+    return replace(found, event=replace(found.event, headers=headers))
 
 
 async def delivery(session: Session, principal: Principal, name: DeliveryName) -> DeliveryReport:

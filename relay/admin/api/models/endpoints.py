@@ -111,7 +111,9 @@ class Endpoint(Answer):
     tenant: str
     event_types: list[str]
     filter: Json | None
-    headers: Json
+    headers: Json = Field(
+        description="To a token below `admin` the values of those that carry secrets are `[hidden]`."
+    )
     signature: Signature
     timeout: Duration | None
     ordered: bool

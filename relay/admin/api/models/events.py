@@ -73,7 +73,9 @@ class Event(Answer):
     ordering_key: str | None
     sequence: int | None
     endpoint_id: UUID | None
-    headers: dict[str, Any]
+    headers: dict[str, Any] = Field(
+        description="To a token below `admin` the values of those that carry secrets are `[hidden]`."
+    )
     deliver_at: datetime | None
     expires_at: datetime | None
     dedupe_key: str | None
