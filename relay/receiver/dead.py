@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from relay.receiver.intake import Pool
+from relay.receiver.borrowed import Pool, borrowed
 from relay.receiver.statements import statement
 
 BATCH = 1000
+LIMIT = 60.0
+"""Seconds for one question, so that one to a database that fell silent ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +51,15 @@ class DeadEvent:
 
 async def read_stats(pool: Pool, source: str) -> Stats:
     """Return how a source stands."""
-    row = await pool.fetchrow(statement("stats"), source)
+    async with borrowed(pool, LIMIT) as connection:
+        row = await connection.fetchrow(statement("stats"), source)
     return Stats(**dict(row or {}))
 
 
 async def list_dead(pool: Pool, source: str, *, after: int, limit: int) -> list[DeadEvent]:
     """Return dead events with a higher seq than `after`, the oldest first."""
-    rows = await pool.fetch(statement("list_dead"), source, after, limit)
+    async with borrowed(pool, LIMIT) as connection:
+        rows = await connection.fetch(statement("list_dead"), source, after, limit)
     return [DeadEvent(**dict(row)) for row in rows]
 
 

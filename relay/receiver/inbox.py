@@ -30,9 +30,10 @@ import asyncpg
 from relay.receiver import dead, schema
 from relay.receiver.arrivals import InboxUnavailable, Incoming, Receipt
 from relay.receiver.attempt import Attempts, Handler
+from relay.receiver.borrowed import Pool
 from relay.receiver.dead import DeadEvent, Stats
 from relay.receiver.ear import Ear, Voice
-from relay.receiver.intake import Arrival, Intake, Pool, content_hash
+from relay.receiver.intake import Arrival, Intake, content_hash
 from relay.receiver.kept_headers import KEPT, event_type_of, kept_headers
 from relay.receiver.ordering import Ordering, is_strict, place_of
 from relay.receiver.retention import Caretaker, Retention

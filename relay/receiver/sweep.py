@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from relay.receiver.intake import Pool
+from relay.receiver.borrowed import Pool, borrowed
 from relay.receiver.statements import statement
 
 EVERY = 5.0
@@ -41,7 +41,7 @@ class Sweep:
 
     async def sweep(self) -> None:
         """Let the first event of each key come, if it is held."""
-        async with asyncio.timeout(LIMIT), self._pool.acquire() as connection:
+        async with borrowed(self._pool, LIMIT) as connection:
             rows = await connection.fetch(statement("held_keys"), self._source)
             keys = [row["ordering_key"] for row in rows]
             for start in range(0, len(keys), BATCH):
