@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from relay.receiver.borrowed import Pool, borrowed
 from relay.receiver.statements import statement
+from relay.receiver.sweep import release
 
 BATCH = 1000
 LIMIT = 60.0
@@ -63,12 +64,21 @@ async def list_dead(pool: Pool, source: str, *, after: int, limit: int) -> list[
     return [DeadEvent(**dict(row)) for row in rows]
 
 
-async def retry_dead(pool: Pool, source: str, event_ids: Sequence[str] | None) -> int:
-    """Have dead events handled once more, in batches, and return how many there were."""
-    total = 0
+async def retry_dead(pool: Pool, source: str, event_ids: Sequence[str] | None, *, strict: bool) -> int:
+    """Have dead events handled once more, in batches, and return how many there were.
+
+    They are let go when all of them wait again: those of one key come in their order.
+    """
+    total, last = 0, 0
+    keys: set[str] = set()
     chosen = None if event_ids is None else list(event_ids)
-    while count := await pool.fetchval(statement("retry_dead"), source, chosen, BATCH):
-        total += count
-        if count < BATCH:
-            break
+    is_more = True
+    while is_more:
+        async with borrowed(pool, LIMIT) as connection:
+            rows = await connection.fetch(statement("retry_dead"), source, chosen, last, BATCH)
+        total += len(rows)
+        last = max((row["seq"] for row in rows), default=last)
+        keys |= {row["ordering_key"] for row in rows if row["ordering_key"] is not None}
+        is_more = len(rows) == BATCH
+    await release(pool, source, sorted(keys), strict=strict)
     return total

@@ -218,7 +218,8 @@ class Inbox:
             event_ids: Which; None: all.
         """
         running = self._started
-        count = await dead.retry_dead(running.pool, self._source, event_ids)
+        strict = is_strict(self._ordering)
+        count = await dead.retry_dead(running.pool, self._source, event_ids, strict=strict)
         running.wake()
         return count
 
