@@ -50,6 +50,14 @@ class Due:
     key: str | None
 
 
+ENDED = (asyncpg.NoActiveSQLTransactionError, asyncpg.InvalidSavepointSpecificationError)
+"""What the end of the savepoint says if there is none."""
+
+
+class EndedTransaction(Exception):  # noqa: N818 - it names what was found
+    """The handler ended the transaction: what it did may be committed, and would be done again with each attempt."""
+
+
 class TookTooLong(Exception):  # noqa: N818 - it names what was found
     """The handler did not end within its limit."""
 
@@ -141,6 +149,9 @@ class Attempts:
             async with connection.transaction():
                 await self._call(connection, call)
         except Exception as error:
+            if isinstance(error, ENDED) and call.error is None:
+                call.error = EndedTransaction("the handler ended the transaction that it was given")
+                raise call.error from error
             if connection.is_closed():
                 raise
             logger.warning("the handler failed on event %s", call.event.event_id, exc_info=error)
@@ -178,6 +189,8 @@ class Attempts:
     async def _fail(self, connection: Connection, event: Event, error: Exception) -> None:
         failures = event.failures + 1
         delay = delay_after(self._retry, failures, random.random())  # noqa: S311 - no secret
+        if isinstance(error, EndedTransaction):
+            delay = None
         if delay is None:
             logger.error("event %s is dead after %d failures", event.event_id, failures)
         await connection.execute(

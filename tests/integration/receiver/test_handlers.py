@@ -51,15 +51,21 @@ async def test_a_commit_that_fails_is_counted(empty_database: str) -> None:
         assert "twice_n_key" in await received.fetchval("select error from relay_inbox.event")
 
 
-async def test_a_handler_that_ends_the_transaction_itself_is_told_so(empty_database: str) -> None:
-    async def handle(connection: Connection, _event: Event) -> None:
-        await connection.execute("commit")
+@pytest.mark.parametrize("ending", ["commit", "rollback", "commit; begin"])
+async def test_a_handler_that_ends_the_transaction_itself_is_told_so_and_not_called_again(
+    ending: str, empty_database: str
+) -> None:
+    async def handle(connection: Connection, event: Event) -> None:
+        await note_effect(connection, event)
+        await connection.execute(ending)
 
     async with receiving(empty_database, handler=handle) as received:
         await received.receive()
         await received.wait_for_state("dead")
 
-        assert "transaction" in await received.fetchval("select error from relay_inbox.event")
+        assert "ended the transaction" in await received.fetchval("select error from relay_inbox.event")
+        assert await received.fetchval("select failures from relay_inbox.event") == 1
+        assert await received.effects() == ([] if ending == "rollback" else ["evt_1"])
 
 
 async def test_what_fails_again_and_again_is_dead_and_can_be_retried(empty_database: str) -> None:
