@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import django
 import waitress
@@ -20,12 +19,12 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from relay.receiver import Event, IgnoreStale, Inbox
+from relay.receiver import Connection, Event, IgnoreStale, Inbox
 from relay.receiver.adapters.door import Door
 from relay.receiver.adapters.wsgi import WsgiReceiver
 
 
-async def handle(connection: Any, event: Event) -> None:
+async def handle(connection: Connection, event: Event) -> None:
     """Book an event, in the transaction that marks it done: both happen, or neither."""
     await connection.execute(
         "insert into booking (event_id, invoice, version) values ($1, $2, $3)",

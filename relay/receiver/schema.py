@@ -16,6 +16,7 @@ LOCK_KEY = 1_919_250_538
 Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 )
+"""What a handler gets: either class may be it."""
 
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _BOOKKEEPING = """\
