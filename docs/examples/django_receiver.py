@@ -50,7 +50,8 @@ async def running() -> AsyncIterator[None]:
         yield
 
 
-receiver = WsgiReceiver(Door(inbox), lifespan=running())
+door = Door(inbox)
+receiver = WsgiReceiver(door, lifespan=running())
 
 
 @csrf_exempt  # the signature says more; and the check would read the body
@@ -69,4 +70,11 @@ if __name__ == "__main__":
     # waitress knows only Ctrl-C; this makes a stop by systemd or Docker as clean.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with receiver:
-        waitress.serve(application, host="127.0.0.1", port=int(os.environ["PORT"]), threads=8)
+        waitress.serve(
+            application,
+            host="127.0.0.1",
+            port=int(os.environ["PORT"]),
+            threads=8,
+            max_request_body_size=2
+            * door.max_body,  # it stores whole bodies, else up to 1 GiB, before it asks
+        )
