@@ -7,16 +7,15 @@ DATABASE_URL=postgresql:///shop WEBHOOK_SECRET=whsec_... PORT=8000 python aiohtt
 
 import os
 from collections.abc import AsyncIterator
-from typing import Any
 
 from aiohttp import web
 
-from relay.receiver import Event, IgnoreStale, Inbox
+from relay.receiver import Connection, Event, IgnoreStale, Inbox
 from relay.receiver.adapters.aiohttp import aiohttp_route
 from relay.receiver.adapters.door import Door
 
 
-async def handle(connection: Any, event: Event) -> None:
+async def handle(connection: Connection, event: Event) -> None:
     """Book an event, in the transaction that marks it done: both happen, or neither."""
     await connection.execute(
         "insert into booking (event_id, invoice, version) values ($1, $2, $3)",

@@ -8,18 +8,17 @@ DATABASE_URL=postgresql:///shop WEBHOOK_SECRET=whsec_... PORT=8000 python fastap
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from relay.receiver import Event, IgnoreStale, Inbox
+from relay.receiver import Connection, Event, IgnoreStale, Inbox
 from relay.receiver.adapters.asgi import AsgiReceiver
 from relay.receiver.adapters.door import Door
 
 
-async def handle(connection: Any, event: Event) -> None:
+async def handle(connection: Connection, event: Event) -> None:
     """Book an event, in the transaction that marks it done: both happen, or neither."""
     await connection.execute(
         "insert into booking (event_id, invoice, version) values ($1, $2, $3)",

@@ -10,16 +10,15 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import waitress
 
-from relay.receiver import Event, IgnoreStale, Inbox
+from relay.receiver import Connection, Event, IgnoreStale, Inbox
 from relay.receiver.adapters.door import Door
 from relay.receiver.adapters.wsgi import WsgiReceiver
 
 
-async def handle(connection: Any, event: Event) -> None:
+async def handle(connection: Connection, event: Event) -> None:
     """Book an event, in the transaction that marks it done: both happen, or neither."""
     await connection.execute(
         "insert into booking (event_id, invoice, version) values ($1, $2, $3)",
@@ -45,10 +44,18 @@ async def running() -> AsyncIterator[None]:
         yield
 
 
-receiver = WsgiReceiver(Door(inbox), lifespan=running())
+door = Door(inbox)
+receiver = WsgiReceiver(door, lifespan=running())
 
 if __name__ == "__main__":
     # waitress knows only Ctrl-C; this makes a stop by systemd or Docker as clean.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with receiver:
-        waitress.serve(receiver, host="127.0.0.1", port=int(os.environ["PORT"]), threads=8)
+        waitress.serve(
+            receiver,
+            host="127.0.0.1",
+            port=int(os.environ["PORT"]),
+            threads=8,
+            max_request_body_size=2
+            * door.max_body,  # it stores whole bodies, else up to 1 GiB, before it asks
+        )

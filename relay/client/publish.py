@@ -230,7 +230,8 @@ _HINTS = {
 
 
 def _driver_of(connection: object) -> Callable[..., Any]:
-    for each in type(connection).__mro__:
+    # What watches a program wraps its connections in something that only says that it is of their class.
+    for each in (*type(connection).__mro__, *connection.__class__.__mro__):
         driver = _DRIVERS.get((each.__module__.partition(".")[0], each.__name__))
         if driver is not None:
             return driver

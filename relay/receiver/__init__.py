@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from relay.receiver.ordering import IgnoreStale, WaitForGap
     from relay.receiver.retention import Retention
     from relay.receiver.retrying import Retry
-    from relay.receiver.schema import InboxSchemaError, inbox_sql
+    from relay.receiver.schema import Connection, InboxSchemaError, inbox_sql
 
 __all__ = [
     "AllowList",
+    "Connection",
     "DeadEvent",
     "Event",
     "IgnoreStale",
@@ -40,6 +41,7 @@ __all__ = [
 
 _PLACES = {
     "AllowList": "allowlist",
+    "Connection": "schema",
     "DeadEvent": "dead",
     "Event": "arrivals",
     "IgnoreStale": "ordering",

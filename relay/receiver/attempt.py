@@ -14,7 +14,7 @@ from typing import TypeAlias, assert_never
 import asyncpg
 
 from relay.receiver.arrivals import Event
-from relay.receiver.intake import Pool
+from relay.receiver.borrowed import Pool, borrowed
 from relay.receiver.ordering import Handle, Ordering, PassOver, Wait, WaitForGap, is_strict, judge_turn
 from relay.receiver.retrying import Retry, delay_after
 from relay.receiver.schema import Connection
@@ -22,6 +22,8 @@ from relay.receiver.statements import statement
 
 CANCEL_LIMIT = 5.0
 """Seconds that a handler has to end once it was cancelled; then its connection is cut."""
+OWN_LIMIT = 15.0
+"""Seconds for what an attempt has to do beside the handler."""
 NOTE_LIMIT = 15.0
 MAX_ERROR = 2000
 
@@ -46,6 +48,14 @@ class Due:
 
     seq: int
     key: str | None
+
+
+ENDED = (asyncpg.NoActiveSQLTransactionError, asyncpg.InvalidSavepointSpecificationError)
+"""What the end of the savepoint says if there is none."""
+
+
+class EndedTransaction(Exception):  # noqa: N818 - it names what was found
+    """The handler ended the transaction: what it did may be committed, and would be done again with each attempt."""
 
 
 class TookTooLong(Exception):  # noqa: N818 - it names what was found
@@ -88,6 +98,7 @@ class Attempts:
         self._ordering = ordering
         self._retry = retry
         self._time_limit = time_limit.total_seconds()
+        self._cut_limit = self._time_limit + CANCEL_LIMIT + OWN_LIMIT
 
     async def make(self, due: Due) -> Ending:
         """Make one attempt. What the handler did is committed together with the event's end, or not at all.
@@ -97,7 +108,7 @@ class Attempts:
         """
         calls: list[_Call] = []
         try:
-            async with self._pool.acquire() as connection:
+            async with borrowed(self._pool, self._cut_limit) as connection:
                 async with connection.transaction():
                     ending = await self._make(connection, due, calls)
                 if due.key is not None and ending is not Ending.MISSED:
@@ -138,6 +149,9 @@ class Attempts:
             async with connection.transaction():
                 await self._call(connection, call)
         except Exception as error:
+            if isinstance(error, ENDED) and call.error is None:
+                call.error = EndedTransaction("the handler ended the transaction that it was given")
+                raise call.error from error
             if connection.is_closed():
                 raise
             logger.warning("the handler failed on event %s", call.event.event_id, exc_info=error)
@@ -175,6 +189,8 @@ class Attempts:
     async def _fail(self, connection: Connection, event: Event, error: Exception) -> None:
         failures = event.failures + 1
         delay = delay_after(self._retry, failures, random.random())  # noqa: S311 - no secret
+        if isinstance(error, EndedTransaction):
+            delay = None
         if delay is None:
             logger.error("event %s is dead after %d failures", event.event_id, failures)
         await connection.execute(
@@ -189,7 +205,7 @@ class Attempts:
     async def _note_lost(self, event: Event, error: Exception) -> None:
         """Write a failure down on another connection, as far as that is possible."""
         try:
-            async with asyncio.timeout(NOTE_LIMIT), self._pool.acquire() as connection:
+            async with borrowed(self._pool, NOTE_LIMIT) as connection:
                 await self._fail(connection, event, error)
         except Exception as again:  # noqa: BLE001 - the first error is on its way and says more
             logger.info("the failure of event %s was not counted: %s", event.event_id, again)

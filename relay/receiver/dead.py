@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from relay.receiver.intake import Pool
+from relay.receiver.borrowed import Pool, borrowed
 from relay.receiver.statements import statement
+from relay.receiver.sweep import release
 
 BATCH = 1000
+LIMIT = 60.0
+"""Seconds for one question, so that one to a database that fell silent ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,22 +52,33 @@ class DeadEvent:
 
 async def read_stats(pool: Pool, source: str) -> Stats:
     """Return how a source stands."""
-    row = await pool.fetchrow(statement("stats"), source)
+    async with borrowed(pool, LIMIT) as connection:
+        row = await connection.fetchrow(statement("stats"), source)
     return Stats(**dict(row or {}))
 
 
 async def list_dead(pool: Pool, source: str, *, after: int, limit: int) -> list[DeadEvent]:
     """Return dead events with a higher seq than `after`, the oldest first."""
-    rows = await pool.fetch(statement("list_dead"), source, after, limit)
+    async with borrowed(pool, LIMIT) as connection:
+        rows = await connection.fetch(statement("list_dead"), source, after, limit)
     return [DeadEvent(**dict(row)) for row in rows]
 
 
-async def retry_dead(pool: Pool, source: str, event_ids: Sequence[str] | None) -> int:
-    """Have dead events handled once more, in batches, and return how many there were."""
-    total = 0
+async def retry_dead(pool: Pool, source: str, event_ids: Sequence[str] | None, *, strict: bool) -> int:
+    """Have dead events handled once more, in batches, and return how many there were.
+
+    They are let go when all of them wait again: those of one key come in their order.
+    """
+    total, last = 0, 0
+    keys: set[str] = set()
     chosen = None if event_ids is None else list(event_ids)
-    while count := await pool.fetchval(statement("retry_dead"), source, chosen, BATCH):
-        total += count
-        if count < BATCH:
-            break
+    is_more = True
+    while is_more:
+        async with borrowed(pool, LIMIT) as connection:
+            rows = await connection.fetch(statement("retry_dead"), source, chosen, last, BATCH)
+        total += len(rows)
+        last = max((row["seq"] for row in rows), default=last)
+        keys |= {row["ordering_key"] for row in rows if row["ordering_key"] is not None}
+        is_more = len(rows) == BATCH
+    await release(pool, source, sorted(keys), strict=strict)
     return total

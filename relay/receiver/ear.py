@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import asyncpg
 
-from relay.receiver.intake import Pool
+from relay.receiver.borrowed import Pool, borrowed
 from relay.receiver.statements import statement
 
 CHANNEL = "relay_inbox"
@@ -47,7 +47,8 @@ class Ear:
             self._dsn, timeout=CONNECT_LIMIT, server_settings={"application_name": "relay inbox listen"}
         )
         try:
-            await connection.add_listener(CHANNEL, self._hear)
+            async with asyncio.timeout(CHECKED_EVERY):
+                await connection.add_listener(CHANNEL, self._hear)
             self._wake()  # for what came before
             while True:
                 await asyncio.sleep(CHECKED_EVERY)
@@ -86,7 +87,8 @@ class Voice:
             await asyncio.sleep(GATHERED)
             self._has_news.clear()
             try:
-                await self._pool.execute(statement("notify"), self._source, timeout=CHECKED_EVERY)
+                async with borrowed(self._pool, CHECKED_EVERY) as connection:
+                    await connection.execute(statement("notify"), self._source)
             except Exception as error:  # noqa: BLE001 - the border of the loop
                 logger.info("workers elsewhere look by themselves: %s: %s", type(error).__name__, error)
                 await asyncio.sleep(PAUSE_AFTER_ERROR)

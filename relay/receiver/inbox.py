@@ -30,10 +30,11 @@ import asyncpg
 from relay.receiver import dead, schema
 from relay.receiver.arrivals import InboxUnavailable, Incoming, Receipt
 from relay.receiver.attempt import Attempts, Handler
+from relay.receiver.borrowed import Pool
 from relay.receiver.dead import DeadEvent, Stats
 from relay.receiver.ear import Ear, Voice
-from relay.receiver.intake import Arrival, Intake, Pool, content_hash
-from relay.receiver.kept_headers import KEPT, event_type_of, kept_headers
+from relay.receiver.intake import Arrival, Intake, content_hash
+from relay.receiver.kept_headers import KEPT, event_type_of, kept_headers, text_pairs
 from relay.receiver.ordering import Ordering, is_strict, place_of
 from relay.receiver.retention import Caretaker, Retention
 from relay.receiver.retrying import Retry
@@ -97,6 +98,8 @@ class Inbox:
     ) -> None:
         if format not in {"standard", "x-webhook"}:
             raise ValueError("format must be standard or x-webhook: with `any` no id could be relied on")
+        if isinstance(keep_headers, str):
+            raise ValueError("give keep_headers as a list of names, not as one text")  # noqa: TRY004 - as below
         if concurrency < 1 or not _SOURCE.fullmatch(source):
             raise ValueError("concurrency must be 1 or more, and source 1 to 200 visible ASCII characters")
         _check_secrets(secrets)
@@ -119,7 +122,8 @@ class Inbox:
     async def migrate(self) -> None:
         """Make the schema `relay_inbox` in the database, or bring it up to date.
 
-        The role must be allowed to create a schema. `inbox_sql()` is the same for other tools.
+        The role must be allowed to create a schema, unless there is nothing to do. `inbox_sql()` is the same for
+        other tools.
 
         Raises:
             InboxSchemaError: The database has a newer schema than this code knows.
@@ -176,7 +180,7 @@ class Inbox:
             VerificationError: The request is not to be trusted: answer 400.
             InboxUnavailable: Nothing is known to be stored: answer 503.
         """
-        pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+        pairs = text_pairs(headers)
         verified = verify(body, pairs, self.secrets, format=self._format, tolerance=self._tolerance)
         kept = kept_headers(pairs, self._kept)
         incoming = Incoming(
@@ -216,8 +220,11 @@ class Inbox:
         Args:
             event_ids: Which; None: all.
         """
+        if isinstance(event_ids, str):
+            raise TypeError("give event_ids as a list, not as one text")
         running = self._started
-        count = await dead.retry_dead(running.pool, self._source, event_ids)
+        strict = is_strict(self._ordering)
+        count = await dead.retry_dead(running.pool, self._source, event_ids, strict=strict)
         running.wake()
         return count
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import asyncpg
 
 from relay.receiver.arrivals import InboxUnavailable, Incoming, Receipt
+from relay.receiver.borrowed import cut_after
 from relay.receiver.line import Line
 from relay.receiver.ordering import Place
 from relay.receiver.schema import Connection
@@ -23,8 +24,8 @@ MOST_BYTES_TOGETHER = 4 * 1024**2
 MOST_WAITING = 1000
 STORE_LIMIT = 5.0
 """Seconds after which a request is refused rather than kept waiting."""
-
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+CUT_LIMIT = 2 * STORE_LIMIT
+"""Seconds after which not even a rollback is waited for."""
 
 LOST = (
     OSError,
@@ -155,11 +156,16 @@ class Intake:
             if not any(arrival.content for arrival in arrivals):
                 stored = await self._store(connection, arrivals)
                 return _receipts(arrivals, set(), stored)
-            async with connection.transaction():
-                repeated = await self._repeated(connection, arrivals)
-                taken = [each for number, each in enumerate(arrivals) if number not in repeated]
-                stored = await self._store(connection, taken)
-            return _receipts(arrivals, repeated, stored)
+            with cut_after(connection, CUT_LIMIT):
+                return await self._commit_once(connection, arrivals)
+
+    async def _commit_once(self, connection: Connection, arrivals: list[Arrival]) -> list[Receipt]:
+        """Commit what does not repeat a signed content."""
+        async with connection.transaction():
+            repeated = await self._repeated(connection, arrivals)
+            taken = [each for number, each in enumerate(arrivals) if number not in repeated]
+            stored = await self._store(connection, taken)
+        return _receipts(arrivals, repeated, stored)
 
     async def _repeated(self, connection: Connection, arrivals: list[Arrival]) -> set[int]:
         """Return the places of those whose signed content came before under another id."""

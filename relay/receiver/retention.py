@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
-from relay.receiver.intake import Pool
+from relay.receiver.borrowed import Pool, borrowed
 from relay.receiver.statements import statement
 
 EVERY = timedelta(minutes=10)
@@ -68,7 +68,7 @@ class Caretaker:
     async def _delete(self, name: str, *kept: timedelta) -> int:
         total = 0
         while True:
-            async with asyncio.timeout(BATCH_LIMIT), self._pool.acquire() as connection:
+            async with borrowed(self._pool, BATCH_LIMIT) as connection:
                 count: int = await connection.fetchval(statement(name), self._source, *kept, BATCH)
             total += count
             if count < BATCH:

@@ -5,7 +5,8 @@ import contextlib
 import logging
 from collections.abc import Coroutine, Iterable
 
-from relay.receiver.intake import Intake, Pool
+from relay.receiver.borrowed import Pool
+from relay.receiver.intake import Intake
 from relay.receiver.retention import Caretaker
 from relay.receiver.workers import Workers
 

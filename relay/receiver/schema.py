@@ -16,6 +16,7 @@ LOCK_KEY = 1_919_250_538
 Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 )
+"""What a handler gets: either class may be it."""
 
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _BOOKKEEPING = """\
@@ -28,6 +29,7 @@ create table if not exists relay_inbox.schema_migration (
   applied_at timestamptz not null default now()
 );
 """
+_IS_THERE = "select to_regclass('relay_inbox.schema_migration') is not null"
 _APPLIED = "select version, checksum from relay_inbox.schema_migration order by version"
 
 
@@ -89,7 +91,9 @@ async def migrate(connection: Connection) -> int:
     """
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock($1::bigint)", LOCK_KEY)
-        await connection.execute(_BOOKKEEPING)
+        # Also `if not exists` needs the right to create: a role without it may find everything up to date.
+        if not await connection.fetchval(_IS_THERE):
+            await connection.execute(_BOOKKEEPING)
         applied = await _applied(connection)
         _check_known(applied)
         missing = [step for step in steps() if step.version not in applied]

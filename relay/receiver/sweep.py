@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from relay.receiver.intake import Pool
+from relay.receiver.borrowed import Pool, borrowed
 from relay.receiver.statements import statement
 
 EVERY = 5.0
@@ -41,11 +41,17 @@ class Sweep:
 
     async def sweep(self) -> None:
         """Let the first event of each key come, if it is held."""
-        async with asyncio.timeout(LIMIT), self._pool.acquire() as connection:
+        async with borrowed(self._pool, LIMIT) as connection:
             rows = await connection.fetch(statement("held_keys"), self._source)
-            keys = [row["ordering_key"] for row in rows]
-            for start in range(0, len(keys), BATCH):
-                some = keys[start : start + BATCH]
-                await connection.execute(statement("release_keys"), self._source, some, self._strict)
+        keys = [row["ordering_key"] for row in rows]
+        await release(self._pool, self._source, keys, strict=self._strict)
         if keys:
             self._wake()
+
+
+async def release(pool: Pool, source: str, keys: Sequence[str], *, strict: bool) -> None:
+    """Let the first event of each of these keys come, if it is held."""
+    for start in range(0, len(keys), BATCH):
+        async with borrowed(pool, LIMIT) as connection:
+            some = keys[start : start + BATCH]
+            await connection.execute(statement("release_keys"), source, some, strict)

@@ -7,10 +7,11 @@ import time
 from datetime import timedelta
 
 from relay.receiver.attempt import Attempts, Due, Ending
-from relay.receiver.intake import LOST, Pool
+from relay.receiver.borrowed import Pool, borrowed
+from relay.receiver.intake import LOST
 from relay.receiver.statements import statement
 
-LOOK_LIMIT = 30.0
+LOOK_LIMIT = 10.0
 PAUSE_AFTER_ERROR = 1.0
 MISSED_PAUSE = 1.0
 """Seconds until an event is looked at again that another process had."""
@@ -84,6 +85,7 @@ class Workers:
             found = await self._find(2 * self._count - len(self._in_hand))
         except Exception as error:  # noqa: BLE001 - the border of the loop
             logger.warning("cannot look for events: %s: %s", type(error).__name__, error)
+            await self._pool.expire_connections()
             await asyncio.sleep(PAUSE_AFTER_ERROR)
             return False
         for due in found:
@@ -96,7 +98,7 @@ class Workers:
         now = time.monotonic()
         self._missed = {seq: until for seq, until in self._missed.items() if until > now}
         left_out = [*self._in_hand, *self._missed]
-        async with asyncio.timeout(LOOK_LIMIT), self._pool.acquire() as connection:
+        async with borrowed(self._pool, LOOK_LIMIT) as connection:
             rows = await connection.fetch(statement("find_due"), self._source, left_out, most)
         return [Due(seq=row["seq"], key=row["ordering_key"]) for row in rows]
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID, uuid4
@@ -295,6 +296,29 @@ def test_the_codecs_of_an_asyncpg_connection_do_not_matter(connections: Opened, 
     event_id = publisher.publish(
         "a", {"id": 1}, headers={"X": "y"}, deliver_at=datetime(2030, 1, 1, tzinfo=UTC)
     )
+    assert observer.events() == [event_id]
+
+
+class Watched:
+    """A connection as tools that watch programs wrap it: it says that it is of the class of what is inside."""
+
+    def __init__(self, watched: object) -> None:
+        self._watched = watched
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self._watched)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._watched, name)
+
+
+@pytest.mark.parametrize("driver", [psycopg, psycopg2])
+def test_a_connection_that_is_watched_is_a_connection(driver: Any, database: str, observer: Observer) -> None:
+    with closing(driver.connect(database)) as connection:
+        event_id = publish(Watched(connection), "invoice.paid", {})
+        connection.commit()
+
     assert observer.events() == [event_id]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -201,3 +202,28 @@ def test_wsgi_whose_inbox_does_not_start_leaves_no_thread() -> None:
     for _ in range(2):
         with pytest.raises(OSError, match="no database"):
             receiver.start()
+
+
+def test_wsgi_goes_on_if_something_in_its_thread_wants_to_end_the_process() -> None:
+    class Quitting(Taken):
+        async def receive(self, body: bytes, headers: Any, /) -> Any:
+            if body == b"quit":
+                sys.exit(1)
+            return await super().receive(body, headers)
+
+    with WsgiReceiver(Door(Quitting())) as receiver:
+        with pytest.raises(SystemExit):
+            receiver.answer(environ_of(b"quit", CONTENT_LENGTH="4"))
+        assert receiver.answer(environ_of(b"{}", CONTENT_LENGTH="2")).status == 200
+
+
+def test_wsgi_takes_nothing_of_a_sender_who_goes_away() -> None:
+    class Torn(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            raise OSError("error during read(2) on wsgi.input")
+
+    taken = Taken()
+    with WsgiReceiver(Door(taken)) as receiver:
+        environ = environ_of(b"", CONTENT_LENGTH="2") | {"wsgi.input": Torn()}
+        assert receiver.answer(environ).status == 400
+    assert taken.bodies == []

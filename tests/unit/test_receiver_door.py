@@ -80,6 +80,18 @@ def test_what_may_come_in_does() -> None:
     assert Door(Taken()).refusal(post()) is None
 
 
+def test_media_types_are_a_list_and_in_any_case() -> None:
+    with pytest.raises(ValueError, match="not one text"):
+        Door(Taken(), content_types="application/json")
+    assert Door(Taken(), content_types=["Application/JSON"]).refusal(post(JSON)) is None
+
+
+async def test_why_a_request_was_not_verified_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "relay.receiver"):
+        await Door(Taken(error=VerificationError("signature_mismatch", "wrong secret"))).take(b"", [])
+    assert caplog.messages == ["answered 400, not verified: wrong secret"]
+
+
 async def test_verification_alone_hands_on_what_is_verified() -> None:
     got: list[tuple[Verified, bytes]] = []
 

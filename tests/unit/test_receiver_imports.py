@@ -20,6 +20,7 @@ OF_THE_INBOX = frozenset(
         *(
             "arrivals",
             "attempt",
+            "borrowed",
             "dead",
             "ear",
             "inbox",

@@ -106,6 +106,9 @@ class Door:
         allow_list: Who may come in; None: anyone.
         max_body: The largest body, in bytes.
         content_types: The media types that are taken, such as `application/json`; None: any.
+
+    Raises:
+        ValueError: `content_types` is one text.
     """
 
     def __init__(
@@ -119,7 +122,9 @@ class Door:
         self.max_body = max_body
         self._receiver = receiver
         self._allow_list = allow_list
-        self._content_types = content_types
+        if isinstance(content_types, str):
+            raise ValueError("give a list of media types, not one text")  # noqa: TRY004 - as of an AllowList
+        self._content_types = None if content_types is None else {each.lower() for each in content_types}
 
     def refusal(self, head: Head) -> Answer | None:
         """Return why a request is not let in; None: its body may be read."""
@@ -180,4 +185,5 @@ def _refused(error: VerificationError) -> Answer:
     if error.reason == "invalid_secret":
         logger.error("a secret of this receiver is not valid")
         return Answer(status=500, text="the receiver failed")
+    logger.info("answered 400, not verified: %s", error)
     return Answer(status=400, text=f"not verified: {error.reason}")

@@ -9,6 +9,7 @@ inbox and its handlers live from `start` to `stop`.
 """
 
 import asyncio
+import logging
 import os
 import re
 import threading
@@ -31,6 +32,8 @@ Environ: TypeAlias = Mapping[str, Any]
 StartResponse: TypeAlias = Callable[..., Any]
 T = TypeVar("T")
 
+logger = logging.getLogger("relay.receiver")
+
 
 class WsgiReceiver:
     """A WSGI application (PEP 3333) that takes webhooks at whatever path it is reached.
@@ -49,11 +52,14 @@ class WsgiReceiver:
         """Start the thread and what lives in it. A server that forks its workers must call this in each.
 
         Raises:
-            RuntimeError: It is started.
+            RuntimeError: It is started, here or before this process was forked.
             Exception: Whatever the inbox's start raises.
         """
         if self._bridge is not None:
-            raise RuntimeError("the receiver is started")
+            is_here = self._bridge.pid == os.getpid()
+            raise RuntimeError(
+                "the receiver is started" if is_here else "the receiver was started before the server forked"
+            )
         bridge = _Bridge()
         try:
             if self._lifespan is not None:
@@ -104,7 +110,10 @@ class WsgiReceiver:
         refusal = self._door.refusal(Head(method=environ["REQUEST_METHOD"], headers=pairs, peer=peer))
         if refusal is not None:
             return refusal
-        body = _read(environ, self._door.max_body)
+        try:
+            body = _read(environ, self._door.max_body)
+        except OSError:  # what several servers raise if the sender goes away
+            body = None
         if body is None:
             return Answer(status=400, text="the body is not complete")
         if len(body) > self._door.max_body:
@@ -121,8 +130,17 @@ class _Bridge:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="webhook receiver", daemon=True)
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._turn, name="webhook receiver", daemon=True)
         self._thread.start()
+
+    def _turn(self) -> None:
+        """Run the loop until `close`: a handler that calls `sys.exit` would end it, and nobody else would notice."""
+        while not self._is_closing:
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt):
+                logger.exception("something in the receiver's thread wanted to end the process")
 
     def run(self, work: Coroutine[Any, Any, T], limit: float) -> T:
         """Run something in the loop and return its result; what takes too long is cancelled."""
@@ -134,6 +152,7 @@ class _Bridge:
 
     def close(self) -> None:
         """End the thread."""
+        self._is_closing = True
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -1,14 +1,15 @@
 """What a handler may do, and what becomes of the event when it does not do well."""
 
 import asyncio
+import json
 from datetime import timedelta
 
 import pytest
 
-from relay.receiver import Event, Inbox
+from relay.receiver import Event, Inbox, Retry
 from relay.receiver.schema import Connection
 from tests.support.inbox import AT_ONCE, Gate, make_inbox, note_effect, receiving, signed
-from tests.support.waiting import eventually
+from tests.support.waiting import LIMIT, eventually
 
 
 async def test_a_handler_that_fails_has_no_effect_and_is_called_again(empty_database: str) -> None:
@@ -50,15 +51,21 @@ async def test_a_commit_that_fails_is_counted(empty_database: str) -> None:
         assert "twice_n_key" in await received.fetchval("select error from relay_inbox.event")
 
 
-async def test_a_handler_that_ends_the_transaction_itself_is_told_so(empty_database: str) -> None:
-    async def handle(connection: Connection, _event: Event) -> None:
-        await connection.execute("commit")
+@pytest.mark.parametrize("ending", ["commit", "rollback", "commit; begin"])
+async def test_a_handler_that_ends_the_transaction_itself_is_told_so_and_not_called_again(
+    ending: str, empty_database: str
+) -> None:
+    async def handle(connection: Connection, event: Event) -> None:
+        await note_effect(connection, event)
+        await connection.execute(ending)
 
     async with receiving(empty_database, handler=handle) as received:
         await received.receive()
         await received.wait_for_state("dead")
 
-        assert "transaction" in await received.fetchval("select error from relay_inbox.event")
+        assert "ended the transaction" in await received.fetchval("select error from relay_inbox.event")
+        assert await received.fetchval("select failures from relay_inbox.event") == 1
+        assert await received.effects() == ([] if ending == "rollback" else ["evt_1"])
 
 
 async def test_what_fails_again_and_again_is_dead_and_can_be_retried(empty_database: str) -> None:
@@ -89,6 +96,36 @@ async def test_what_fails_again_and_again_is_dead_and_can_be_retried(empty_datab
             await received.wait_for_state("done", event_id)
         assert await received.inbox.count_dead() == 0
         assert await received.inbox.retry_dead() == 0
+
+
+async def test_what_is_dead_again_at_once_is_not_retried_for_ever(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.receiver.dead.BATCH", 1)
+
+    async def handle(_connection: Connection, _event: Event) -> None:
+        raise ValueError("never")
+
+    async with receiving(empty_database, handler=handle, retry=Retry(max_attempts=1)) as received:
+        for event_id in ("a", "b"):
+            await received.receive(event_id=event_id)
+            await received.wait_for_state("dead", event_id)
+
+        async with asyncio.timeout(LIMIT):
+            assert await received.inbox.retry_dead() == 2
+
+
+async def test_a_codec_for_json_that_a_handler_sets_does_not_reach_the_inbox(empty_database: str) -> None:
+    async def handle(connection: Connection, event: Event) -> None:
+        for name in ("json", "jsonb"):
+            await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+        await note_effect(connection, event)
+
+    async with receiving(empty_database, handler=handle, concurrency=1) as received:
+        for number in range(5):
+            await received.receive(event_id=f"evt_{number}")
+        for number in range(5):
+            await received.wait_for_state("done", f"evt_{number}")
 
 
 async def test_what_waits_is_counted_with_its_age(empty_database: str) -> None:

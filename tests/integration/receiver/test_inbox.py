@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from email.message import Message
+from typing import Any
 
 import pytest
 
@@ -58,6 +60,38 @@ async def test_headers_that_are_no_text_do_no_harm(any_empty_database: str) -> N
         await received.wait_for_state("done")
 
         assert await received.fetchval("select event_type from relay_inbox.event") is None
+
+
+@pytest.mark.parametrize("shape", ["message", "bytes", "mapping"])
+async def test_headers_may_have_the_shape_of_any_framework(empty_database: str, shape: str) -> None:
+    headers = signed(b"{}", X_Webhook_Event="invoice.paid")
+    message = Message()
+    for name, value in headers.items():
+        message[name] = value
+    shapes: dict[str, Any] = {
+        "message": message,
+        "bytes": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "mapping": headers | {"X-Webhook-Sequence": ["of", "no", "use"]},
+    }
+    async with receiving(empty_database, handler=None) as received:
+        assert await received.inbox.receive(b"{}", shapes[shape]) is Receipt.STORED
+        assert await received.fetchval("select event_type from relay_inbox.event") == "invoice.paid"
+
+
+@pytest.mark.parametrize("headers", [None, 1, ["webhook-id"], [(1, "a")], {None: "a"}])
+async def test_headers_that_are_none_are_not_verified(empty_database: str, headers: Any) -> None:
+    async with receiving(empty_database, handler=None) as received:
+        with pytest.raises(VerificationError) as caught:
+            await received.inbox.receive(b"{}", headers)
+        assert caught.value.reason == "invalid_headers"
+
+
+async def test_one_text_for_a_list_is_told(empty_database: str) -> None:
+    with pytest.raises(ValueError, match="list of names"):
+        make_inbox("", keep_headers="X-Shop")
+    async with receiving(empty_database) as received:
+        with pytest.raises(TypeError, match="as a list"):
+            await received.inbox.retry_dead("evt_1")
 
 
 async def test_sources_are_apart(empty_database: str) -> None:

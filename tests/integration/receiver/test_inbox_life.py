@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from relay.receiver import Event, InboxSchemaError, InboxUnavailable, Receipt, Retry
-from relay.receiver.schema import Connection, inbox_sql
+from relay.receiver.schema import Connection, inbox_sql, migrate
 from tests.support.database import connected
 from tests.support.inbox import Gate, Received, make_inbox, receiving, signed
 from tests.support.psql import psql
@@ -56,6 +56,19 @@ async def test_several_may_migrate_at_once_and_again(any_empty_database: str) ->
     await make_inbox(any_empty_database).migrate()
     async with make_inbox(any_empty_database) as inbox:
         assert await inbox.receive(b"{}", signed(b"{}")) is Receipt.STORED
+
+
+async def test_a_role_that_may_create_nothing_finds_the_schema_up_to_date(empty_database: str) -> None:
+    await make_inbox(empty_database).migrate()
+    async with connected(empty_database) as connection, connection.transaction():
+        await connection.execute(
+            "create role clerk;"
+            " grant usage on schema relay_inbox to clerk;"
+            " grant select, insert, update, delete on all tables in schema relay_inbox to clerk;"
+            " set local role clerk"
+        )
+        assert await migrate(connection) == 0
+        await connection.execute("reset role; drop owned by clerk; drop role clerk")
 
 
 async def test_the_printed_schema_is_the_one_that_is_checked_for(any_empty_database: str) -> None:

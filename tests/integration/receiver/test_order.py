@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from relay.receiver import Event, IgnoreStale, WaitForGap
+from relay.receiver import Event, IgnoreStale, Retry, WaitForGap
 from relay.receiver.schema import Connection
 from tests.support.database import connected
 from tests.support.inbox import Gate, Received, make_inbox, note_effect, receiving
@@ -135,6 +135,27 @@ async def test_an_event_that_fails_holds_up_the_later_ones_of_its_key_until_it_i
         may_pass.set()
         await received.execute("update relay_inbox.event set next_attempt_at = now() where failures = 1")
         await received.wait_for_state("done", "1-3")
+
+        assert await received.effects() == ["1-1", "1-2", "1-3"]
+
+
+async def test_what_was_dead_of_one_key_comes_again_in_its_order(empty_database: str) -> None:
+    is_broken = True
+
+    async def handle(connection: Connection, event: Event) -> None:
+        if is_broken:
+            raise ValueError("not yet")
+        await note_effect(connection, event)
+
+    rule = WaitForGap(key="/id", limit=timedelta(0))
+    how: dict[str, Any] = {"retry": Retry(max_attempts=1), "handler": handle, "ordering": rule}
+    async with receiving(empty_database, **how) as received:
+        for version in (3, 2, 1):
+            await received.wait_for_state("dead", await send(received, version))
+        is_broken = False
+        assert await received.inbox.retry_dead() == 3
+        for version in (1, 2, 3):
+            await received.wait_for_state("done", f"1-{version}")
 
         assert await received.effects() == ["1-1", "1-2", "1-3"]
 
