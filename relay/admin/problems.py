@@ -61,7 +61,7 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911 - one line 
             return Problem(status=409, code="conflict", detail=str(error))
         case InvalidInput():
             return Problem(status=422, code="invalid", detail=str(error))
-        case DatabaseAway() if isinstance(error.__cause__, asyncpg.QueryCanceledError):
+        case TimeoutError() | DatabaseAway(__cause__=asyncpg.QueryCanceledError()):
             return Problem(status=503, code="too_slow", detail="the question took too long; narrow it down")
         case DatabaseAway():
             return Problem(status=503, code="database_away", detail=AWAY, headers={"Retry-After": "5"})
