@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
-from relay.admin import live
+from relay.admin import discretion, live
 from relay.admin.context import CONTEXT, PRINCIPAL
 from relay.admin.live import LIVE, SAMPLES, STOPPING
 from relay.admin.operations.overview import WAITING_STATES
@@ -84,7 +84,9 @@ async def _pictures(request: web.Request) -> AsyncIterator[tuple[str, str]]:
 
 async def _seen(request: web.Request, *, at_most: float = live.EVERY) -> dict[str, Any]:
     principal = request[PRINCIPAL]
-    picture = await request.app[LIVE].picture(principal.tenant, at_most=at_most)
+    seen = await request.app[LIVE].picture(principal.tenant, at_most=at_most)
+    failing = tuple(discretion.failing_for(each, principal.tenant) for each in seen.failing)
+    picture = replace(seen, failing=failing)
     # What the process counts is of all tenants together.
     numbers = _numbers(request) if principal.tenant is None else None
     states = [(each, picture.backlog.get(each)) for each in WAITING_STATES]
