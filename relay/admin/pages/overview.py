@@ -68,13 +68,15 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 async def _pictures(request: web.Request) -> AsyncIterator[tuple[str, str]]:
-    """Yield what the page shows, every few seconds until the stream's time is over or the server stops."""
-    stopping = request.app[STOPPING]
+    """Yield what the page shows, every few seconds until its time or its token is over, or the server stops."""
+    stopping, principal = request.app[STOPPING], request[PRINCIPAL]
     deadline = asyncio.get_running_loop().time() + live.LASTS
     while not stopping.is_set() and asyncio.get_running_loop().time() < deadline:
         try:
+            if not await request.app[LIVE].is_let_in(principal.token_id):
+                return
             seen = await _seen(request)
-            yield "parts", fragment("overview_parts.html", request[PRINCIPAL], **seen)
+            yield "parts", fragment("overview_parts.html", principal, **seen)
         except (DatabaseAway, AllBusy):
             yield "away", "-"
         with suppress(TimeoutError):
