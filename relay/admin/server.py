@@ -16,6 +16,7 @@ from relay.admin.problems import Problem, as_json, problem_of
 from relay.admin.routes import add_routes, is_api, route_of
 from relay.admin.tls import tls_of
 from relay.config_places import Address, UnixSocket
+from relay.observe.bad_requests import keep_out_of_the_log
 from relay.observe.health import CannotListen
 from relay.observe.logs import get_logger
 
@@ -65,6 +66,7 @@ class AdminServer:
         Raises:
             CannotListen: The place is taken or not this machine's, or the certificate cannot be read.
         """
+        keep_out_of_the_log()
         tls = tls_of(self._settings)
         app = self._application()
         self._runner = web.AppRunner(
