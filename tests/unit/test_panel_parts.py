@@ -109,7 +109,7 @@ def test_json_that_nests_deep_is_not_laid_out_since_it_would_be_spaces() -> None
 
 
 def test_json_is_shown_whatever_its_numbers_and_texts() -> None:
-    assert texts.json({"n": 10**30, "s": "\ud800"}) == '{"n": ' + "1" + "0" * 30 + ', "s": "\ud800"}'
+    assert texts.json({"n": 10**30, "s": "\ud800"}) == '{"n":' + "1" + "0" * 30 + ',"s":"\ud800"}'
 
 
 def test_a_line_ends_on_the_right_and_stays_within_its_box() -> None:

@@ -128,7 +128,7 @@ def duration(value: timedelta | None) -> str:
 
 def json(value: object) -> str:
     """Return a value that came from JSON as JSON again, with numbers of any length."""
-    return dumps(value, ensure_ascii=False)
+    return dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def laid_out(text: str) -> str:
