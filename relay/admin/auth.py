@@ -7,6 +7,7 @@ from typing import Literal
 from aiohttp import hdrs, web
 
 from relay.admin.access import SAFE_METHODS, peer_of
+from relay.admin.bodies import receive
 from relay.admin.context import CONTEXT, PRINCIPAL
 from relay.admin.failures import Failures
 from relay.admin.operations import tokens
@@ -35,10 +36,10 @@ async def principal_of(request: web.Request) -> Principal | None:
 
 
 async def authorise(request: web.Request, scope: Scope) -> None:
-    """Let a request through if whoever asks may do what needs this scope.
+    """Let a request through, its body read, if whoever asks may do what needs this scope.
 
     Raises:
-        ProblemError: Nobody says who asks (401), or they may not (403).
+        ProblemError: Nobody says who asks (401), they may not (403), or the body cannot be used.
     """
     principal = await principal_of(request)
     if principal is None:
@@ -52,6 +53,7 @@ async def authorise(request: web.Request, scope: Scope) -> None:
                 detail=f"this needs the scope {scope}, and the token {principal.name!r} has {principal.scope}",
             )
         )
+    await receive(request)
     if principal.csrf_token is not None and request.method not in SAFE_METHODS:
         await _check_csrf(request, principal.csrf_token)
     request[PRINCIPAL] = principal
@@ -142,7 +144,7 @@ async def _of_session(request: web.Request, cookie: str) -> Principal | None:
 
 async def _check_csrf(request: web.Request, expected: str) -> None:
     given = request.headers.get(CSRF_HEADER)
-    if given is None and request.content_type in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+    if given is None:
         field = (await request.post()).get(CSRF_FIELD)
         given = field if isinstance(field, str) else None
     if given is None or not hmac.compare_digest(

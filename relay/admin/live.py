@@ -5,10 +5,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
 from aiohttp import web
 
-from relay.admin.operations import overview
+from relay.admin.operations import overview, tokens
 from relay.admin.operations.overview import Picture
 from relay.admin.problems import Problem, ProblemError
 from relay.admin.samples import Samples
@@ -45,6 +46,8 @@ class Live:
         self._sessions = sessions
         self._clock = clock
         self._kept: dict[str | None, _Kept] = {}
+        self._valid: frozenset[UUID] = frozenset()
+        self._validated = -EVERY
         self._looking = asyncio.Lock()
         self.viewers = 0
 
@@ -62,6 +65,21 @@ class Live:
             if kept is None or kept.began < asked - at_most:
                 kept = await self._look(tenant)
             return kept.picture
+
+    async def is_let_in(self, token_id: UUID) -> bool:
+        """Say whether a token was valid a look ago at most: a stream that goes on must not outlast it.
+
+        Raises:
+            DatabaseAway: The database cannot be asked.
+        """
+        asked = self._clock()
+        async with self._looking:
+            if self._validated <= asked - EVERY:
+                began = self._clock()
+                async with self._sessions.session() as session:
+                    self._valid = await tokens.valid_ids(session)
+                self._validated = began
+            return token_id in self._valid
 
     @asynccontextmanager
     async def viewing(self) -> AsyncIterator[None]:

@@ -61,14 +61,14 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911 - one line 
             return Problem(status=409, code="conflict", detail=str(error))
         case InvalidInput():
             return Problem(status=422, code="invalid", detail=str(error))
+        case TimeoutError() | DatabaseAway(__cause__=asyncpg.QueryCanceledError()):
+            return Problem(status=503, code="too_slow", detail="the question took too long; narrow it down")
         case DatabaseAway():
             return Problem(status=503, code="database_away", detail=AWAY, headers={"Retry-After": "5"})
         case AllBusy():
             return Problem(status=503, code="busy", detail=str(error), headers={"Retry-After": "5"})
         case ValueRefused() | asyncpg.DataError():
             return Problem(status=422, code="invalid", detail=f"a value cannot be used: {error}")
-        case asyncpg.QueryCanceledError():
-            return Problem(status=503, code="too_slow", detail="the question took too long; narrow it down")
         case web.HTTPException():
             return _of_http(error)
         case _:

@@ -9,21 +9,25 @@ from aiohttp.web_protocol import RequestHandler
 
 from relay.admin import access, api, pages
 from relay.admin.auth import FAILURES, authorise
+from relay.admin.bodies import BODY_LIMIT, receive
 from relay.admin.context import CONTEXT, Context
 from relay.admin.failures import Failures
 from relay.admin.problems import Problem, as_json, problem_of
 from relay.admin.routes import add_routes, is_api, route_of
+from relay.admin.tls import tls_of
 from relay.config_places import Address, UnixSocket
+from relay.observe.bad_requests import keep_out_of_the_log
 from relay.observe.health import CannotListen
 from relay.observe.logs import get_logger
 
 log = get_logger()
 
+HANDSHAKE_LIMIT = 5.0
+"""Seconds of a TLS handshake. Less than HEAD_LIMIT: only after it there is a connection that can be closed."""
 HEAD_LIMIT = 10.0
 """Seconds from the connection to the end of the first request's headers; aiohttp knows no such limit."""
 REQUEST_LIMIT = 620.0
 """Seconds for one request, its body included: the longest is a selection among a hundred million rows."""
-BODY_LIMIT = 1024 * 1024
 KEEP_ALIVE = 75.0
 MOST_CONNECTIONS = 500
 OUR_FAULT = Problem(
@@ -62,13 +66,20 @@ class AdminServer:
         Raises:
             CannotListen: The place is taken or not this machine's, or the certificate cannot be read.
         """
+        keep_out_of_the_log()
+        tls = tls_of(self._settings)
         app = self._application()
         self._runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=KEEP_ALIVE, handle_signals=False, shutdown_timeout=1.0
+            app,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=KEEP_ALIVE,
+            handle_signals=False,
+            shutdown_timeout=1.0,
         )
         await self._runner.setup()
         try:
-            self._server = await self._listen(self._tls())
+            self._server = await self._listen(tls)
         except OSError as error:
             reason = error.strerror or error
             raise CannotListen(
@@ -106,15 +117,10 @@ class AdminServer:
             return server
         if place is None:
             raise ValueError("there is no place to listen at")
-        return await loop.create_server(self._connection, place.host, place.port, ssl=tls)
-
-    def _tls(self) -> ssl.SSLContext | None:
-        if self._settings.tls_certificate is None or self._settings.tls_key is None:
-            return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self._settings.tls_certificate, self._settings.tls_key)
-        return context
+        limit = None if tls is None else HANDSHAKE_LIMIT
+        return await loop.create_server(
+            self._connection, place.host, place.port, ssl=tls, ssl_handshake_timeout=limit
+        )
 
     def _connection(self) -> asyncio.Protocol:
         """Make what serves a new connection; one that sends no request in time is closed."""
@@ -163,6 +169,8 @@ class AdminServer:
         async with asyncio.timeout(REQUEST_LIMIT):
             if route is not None and route.scope is not None:
                 await authorise(request, route.scope)
+            elif route is not None:
+                await receive(request)
             return await handler(request)
 
 

@@ -6,6 +6,7 @@ from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from relay.config_places import Address
+from relay.observe.bad_requests import keep_out_of_the_log
 
 
 class CannotListen(Exception):  # noqa: N818 - it says what the matter is
@@ -40,6 +41,7 @@ class HealthServer:
         Raises:
             CannotListen: The address is taken, or not this machine's.
         """
+        keep_out_of_the_log()
         app = web.Application(client_max_size=1024)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)

@@ -13,6 +13,8 @@ TIMEOUT = 10.0
 """Seconds that a statement of a page may take."""
 LONG_TIMEOUT = 600.0
 """The same of a selection among a hundred million rows."""
+_GRACE = 1.0
+"""Seconds after which a statement is given up that the server should have ended."""
 SETTINGS = {
     **CAREFUL_SETTINGS,
     "lock_timeout": "2s",
@@ -36,10 +38,10 @@ class SessionPool:
     """
 
     def __init__(self, dsn: str, *, name: str, size: int = SESSIONS) -> None:
-        self._all = [Session(dsn, name=name, settings=SETTINGS, timeout=TIMEOUT) for _ in range(size)]
+        self._all = [_session(dsn, name, TIMEOUT) for _ in range(size)]
         self._free = list(self._all)
         self._places = asyncio.Semaphore(size)
-        self._patient = Session(dsn, name=f"{name}, patient", settings=SETTINGS, timeout=LONG_TIMEOUT)
+        self._patient = _session(dsn, f"{name}, patient", LONG_TIMEOUT)
         self._one_at_a_time = asyncio.Lock()
 
     @asynccontextmanager
@@ -84,3 +86,10 @@ class SessionPool:
         """Close all of them."""
         for session in (*self._all, self._patient):
             await session.close()
+
+
+def _session(dsn: str, name: str, limit: float) -> Session:
+    # The server keeps the limit: a connection that is closed does not end its statement there, and those of people who
+    # ask again and again would take the connections that the pipeline needs.
+    settings = {**SETTINGS, "statement_timeout": f"{limit:.0f}s"}
+    return Session(dsn, name=name, settings=settings, timeout=limit + _GRACE)

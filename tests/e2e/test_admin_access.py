@@ -164,6 +164,25 @@ async def test_a_connection_that_sends_no_request_is_closed(panel: Panel) -> Non
     writer.close()
 
 
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer relay_canary\x01\r\n\r\n",
+        "GET /sign-in?code=relay_canary\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nCookie: relay_session=relay_canary" + "x" * 9000 + "\r\n\r\n",
+    ],
+)
+async def test_a_request_that_is_no_http_is_refused_and_not_logged(panel: Panel, request_text: str) -> None:
+    host, _, port = panel.base.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request_text.encode())
+    assert b" 400 " in await reader.readline()
+    writer.close()
+    await panel.daemon.terminate()
+    assert b"canary" not in b"".join(panel.daemon.raw) + panel.daemon.stderr
+    assert panel.daemon.logged("library.logged") == []
+
+
 async def test_a_unix_socket_is_for_its_owner_and_group(world: World, tmp_path: Path) -> None:
     place = tmp_path / "admin.sock"
     daemon = await world.start({"admin": {"listen": f"unix:{place}"}})

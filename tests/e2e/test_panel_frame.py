@@ -188,6 +188,15 @@ async def test_a_stream_ends_when_the_relay_stops(panel: Panel) -> None:
         assert await panel.daemon.terminate() == 0
 
 
+async def test_a_stream_ends_when_its_token_is_revoked(panel: Panel) -> None:
+    async with panel.browser(await panel.token()) as browser, browser.client.get("/live") as stream:
+        await events_of(stream, 1)
+        (made,) = await panel.world.relay("token", "list", "-o", "json")
+        await panel.world.relay_text("token", "revoke", made["id"])
+        async with asyncio.timeout(20):
+            await stream.read()
+
+
 async def test_there_are_so_many_live_pages_and_no_more(panel: Panel) -> None:
     headers = {"Authorization": f"Bearer {await panel.token('read')}"}
     connector = aiohttp.TCPConnector(limit=0)

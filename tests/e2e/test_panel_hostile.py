@@ -3,6 +3,7 @@
 import json
 
 from tests.support.admin import Panel
+from tests.support.api import program
 from tests.support.pages import elements_of, text_of
 from tests.support.receiver import Reply
 
@@ -119,3 +120,12 @@ async def test_a_body_is_downloaded_and_never_shown_by_the_browser(panel: Panel)
             assert response.headers["Content-Disposition"].startswith("attachment; filename=")
             assert response.headers["X-Content-Type-Options"] == "nosniff"
         await browser.read(f"/deliveries/{event_id}/{endpoint_id}/responses/7", status=404)
+
+
+async def test_an_endpoint_is_shown_whatever_numbers_its_owner_gave_it(panel: Panel) -> None:
+    number = 10**30
+    async with program(panel, tenant="acme") as asked:
+        body = {"url": panel.world.receiver.url(), "metadata": {"n": number}, "filter": {"n": number}}
+        made = await asked.ask("POST", "/endpoints", json.dumps(body).encode(), status=201)
+    async with panel.browser(await panel.token("read")) as browser:
+        assert str(number) in await browser.read(f"/endpoints/{made['id']}")

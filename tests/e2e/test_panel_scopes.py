@@ -195,3 +195,49 @@ async def test_a_tenants_token_changes_its_own_alone(panel: Panel) -> None:
         await application.fetchval("select count(*) from relay.pause where tenant is distinct from 'acme'")
         == 0
     )
+
+
+@pytest.mark.parametrize("tenant", [None, "acme"])
+async def test_only_operators_see_the_addresses_behind_what_is_not_allowed(
+    panel: Panel, tenant: str | None
+) -> None:
+    application = panel.world.application
+    endpoint_id = await application.add_endpoint(panel.world.receiver.url(), tenant="acme")
+    # As if the name led to an address that no request may reach.
+    await application.change_endpoint(endpoint_id, url="https://169.254.169.254/x")
+    event_id = await application.insert(tenant="acme")
+    await application.wait_for_end(event_id)
+    await application.execute("update relay.endpoint set url = 'https://example.com/x'")
+    await application.execute("update relay.attempt set url = 'https://example.com/x'")
+    async with panel.browser(await panel.token("admin", tenant)) as browser:
+        for path in (
+            "/",
+            "/deliveries",
+            f"/deliveries/{event_id}/{endpoint_id}",
+            f"/endpoints/{endpoint_id}",
+            f"/events/{event_id}",
+        ):
+            page = await browser.read(path)
+            assert ("169.254" in page) == (tenant is None), path
+        form = {"url": "https://10.1.2.3/", "event_types": "*", "signature": "both"}
+        page = text_of(await browser.submit("/endpoints", form, status=422))
+        assert "destination_not_allowed" in page
+        assert ("10.1.2.3 may not be reached" in page) == (tenant is None)
+
+
+async def test_a_tenant_is_not_told_which_operator_selected_what(panel: Panel) -> None:
+    application = panel.world.application
+    panel.world.receiver.respond = lambda _: Reply(status=500)
+    await application.add_endpoint(panel.world.receiver.url(), tenant="acme")
+    await application.insert(tenant="acme")
+    await panel.daemon.wait_for_log("attempt.failed")
+    async with panel.browser(await panel.token("admin")) as browser:
+        await browser.submit("/operations", {"kind": "retry", "state": "retrying", "tenant": "acme"})
+        operation = browser.at
+        assert "panel:test" in await browser.submit(f"{operation}/start", {})
+    await application.execute("update relay.operation set actor = 'panel:anna'")
+    async with panel.browser(await panel.token("admin", "acme")) as browser:
+        for path in (operation, "/operations"):
+            page = await browser.read(path)
+            assert "operator" in page
+            assert "anna" not in page

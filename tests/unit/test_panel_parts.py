@@ -81,6 +81,37 @@ def test_json_is_laid_out_and_what_is_none_is_left() -> None:
         assert texts.laid_out(text) == text
 
 
+def test_json_is_laid_out_as_it_is_written() -> None:
+    text = (
+        r'{"id":12345678901234567890,"t":10.50,"t":1e400,"s":"a\"{,:}\\","e":[ ],"o":{},"n":[[],{"é":null}]}'
+    )
+    assert texts.laid_out(text).splitlines() == [
+        "{",
+        '  "id": 12345678901234567890,',
+        '  "t": 10.50,',
+        '  "t": 1e400,',
+        r'  "s": "a\"{,:}\\",',
+        '  "e": [],',
+        '  "o": {},',
+        '  "n": [',
+        "    [],",
+        "    {",
+        '      "é": null',
+        "    }",
+        "  ]",
+        "}",
+    ]
+
+
+def test_json_that_nests_deep_is_not_laid_out_since_it_would_be_spaces() -> None:
+    text = "[" * 500 + "1," * 8000 + "1" + "]" * 500
+    assert texts.laid_out(text) == text
+
+
+def test_json_is_shown_whatever_its_numbers_and_texts() -> None:
+    assert texts.json({"n": 10**30, "s": "\ud800"}) == '{"n":' + "1" + "0" * 30 + ',"s":"\ud800"}'
+
+
 def test_a_line_ends_on_the_right_and_stays_within_its_box() -> None:
     drawn = charts.sparkline([0, 5, 2.5], "Some", 100)
     assert 'aria-label="Some"' in drawn

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 
-from relay.admin.api import tenancy
+from relay.admin import discretion
 from relay.admin.api.ask import Ask, Reply
 from relay.admin.api.described import ApiRoute
 from relay.admin.api.models import deliveries as models
@@ -59,14 +59,14 @@ async def discard_deliveries(ask: Ask) -> Reply:
 
 def delivery_of(status: DeliveryStatus, ask: Ask) -> models.Delivery:
     """Return a delivery as whoever asks may see it."""
-    return models.Delivery.model_validate(_fields(tenancy.status_for(status, ask.tenant)))
+    return models.Delivery.model_validate(_fields(discretion.status_for(status, ask.tenant)))
 
 
 def report_of(report: DeliveryReport, ask: Ask) -> models.DeliveryReport:
     """Return a delivery with its attempts as whoever asks may see them."""
-    status = tenancy.status_for(report.status, ask.tenant)
+    status = discretion.status_for(report.status, ask.tenant)
     sentence = explain(status, now=report.asked_at, is_relay_running=report.is_relay_running)
-    log = [_attempt_of(tenancy.attempt_for(each, ask.tenant)) for each in report.attempts]
+    log = [_attempt_of(discretion.attempt_for(each, ask.tenant)) for each in report.attempts]
     return models.DeliveryReport.model_validate({**_fields(status), "explanation": sentence, "log": log})
 
 

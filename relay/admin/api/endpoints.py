@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
-from relay.admin.api import tenancy
+from relay.admin import discretion
 from relay.admin.api.ask import Ask, Reply
 from relay.admin.api.described import ApiRoute
 from relay.admin.api.models import endpoints as models
@@ -102,7 +102,7 @@ async def check_url_of(ask: Ask) -> Reply:
             own=rules.own,
         )
     except InvalidUrl as error:
-        reason = tenancy.url_reason(error, ask.tenant)
+        reason = discretion.url_reason(error, ask.tenant)
         answer = models.UrlVerdict(url=url, allowed=False, code=error.reason, reason=reason)
     else:
         answer = models.UrlVerdict(url=checked.url, allowed=True, code=None, reason=None)

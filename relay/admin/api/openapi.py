@@ -32,9 +32,10 @@ _PROBLEMS = {
     "401": "No token was shown, or it is worth nothing.",
     "403": "The token may not do this.",
     "404": "There is no such thing.",
+    "408": "The body did not come in time.",
     "409": "Its state does not allow this.",
     "413": "The body is too large.",
-    "415": "The body is not announced as JSON.",
+    "415": "The body is not announced as JSON, or is compressed.",
     "421": "The panel does not go by this host name.",
     "422": "Something in the request cannot be used.",
     "429": "Too many wrong tokens came from there.",
@@ -162,7 +163,7 @@ def _responses(route: ApiRoute, schemas: Schemas) -> dict[str, Any]:
     if route.method != "GET":
         codes |= {"409"}
     if route.body is not None:
-        codes |= {"400", "413", "415"}
+        codes |= {"400", "408", "413", "415"}
     if route.creates_once:
         codes.add("404")
     answers = {str(route.status): good}

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from relay.admin.api import tenancy
+from relay.admin import discretion
 from relay.admin.api.ask import Ask, Reply
 from relay.admin.api.described import ApiRoute
 from relay.admin.api.models import operations as models
@@ -84,7 +84,7 @@ async def _shown(ask: Ask, number: int) -> models.Operation:
 
 
 def _answer_of(operation: Operation, ask: Ask) -> models.Operation:
-    return models.Operation.model_validate(tenancy.operation_for(operation, ask.principal))
+    return models.Operation.model_validate(discretion.operation_for(operation, ask.principal))
 
 
 def _check(*texts: str | None) -> None:

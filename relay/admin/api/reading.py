@@ -49,7 +49,7 @@ async def read_body(
     Raises:
         ProblemError: It is no JSON (400, 415), or something in it is unknown or cannot be used (422).
     """
-    sent = await request.read() if request.can_read_body else b""
+    sent = await request.read()
     if model is None:
         if sent.strip() not in {b"", b"{}"}:
             raise invalid([("body", "is not known; this address takes none")])

@@ -2,35 +2,21 @@
 
 Every request passes here before its route is called. What the path names has to be the tenant's, or is answered as if
 it did not exist; what the query or the body says of a tenant is set to its own. Routes that cannot be narrowed like
-that are closed to such tokens. And what answers tell them says nothing of the machines and networks behind.
+that are closed to such tokens.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
+from relay.admin import discretion
 from relay.admin.api.models.fields import Given
-from relay.admin.operations.deliveries import Attempt, DeliveryStatus
 from relay.admin.operations.errors import InvalidInput
 from relay.admin.principal import Principal
 from relay.admin.problems import Problem, ProblemError
 from relay.http.url import InvalidUrl
-from relay.lookback.operations import Operation, find
+from relay.lookback.operations import find
 from relay.store.session import Session
-
-NOT_ALLOWED = "destination_not_allowed"
-_ERRORS = {
-    "dns": "the host name could not be resolved",
-    "connect": "no connection could be made",
-    "tls": "no secure connection could be made",
-    "timeout": "it took too long",
-    "reset": "the connection was closed before the answer was there",
-    "protocol": "the answer was no HTTP that can be read",
-    "not_allowed": NOT_ALLOWED,
-    "status": "the answer was not 2xx",
-}
-_NO_ANSWER = "no answer came; the attempts say why"
 
 Model = TypeVar("Model", bound=Given)
 
@@ -96,7 +82,7 @@ def refusal_of(error: InvalidInput, tenant: str | None) -> ProblemError | None:
     cause = error.__cause__
     if not isinstance(cause, InvalidUrl):
         return None
-    reason = url_reason(cause, tenant)
+    reason = discretion.url_reason(cause, tenant)
     return ProblemError(
         Problem(
             status=422,
@@ -104,39 +90,6 @@ def refusal_of(error: InvalidInput, tenant: str | None) -> ProblemError | None:
             detail=f"url cannot be used: {reason}",
             extra={"errors": [{"field": "url", "reason": reason}]},
         )
-    )
-
-
-def url_reason(error: InvalidUrl, tenant: str | None) -> str:
-    """Return why a URL may not be used; to a tenant not which address, nor why that one."""
-    return NOT_ALLOWED if tenant is not None and error.reason == NOT_ALLOWED else str(error)
-
-
-def status_for(status: DeliveryStatus, tenant: str | None) -> DeliveryStatus:
-    """Return what may be told of a delivery."""
-    if tenant is None or status.last_error is None:
-        return status
-    return replace(status, last_error=NOT_ALLOWED if status.reason == "not_allowed" else _NO_ANSWER)
-
-
-def attempt_for(attempt: Attempt, tenant: str | None) -> Attempt:
-    """Return what may be told of an attempt."""
-    if tenant is None or attempt.error_code is None:
-        return attempt
-    code = NOT_ALLOWED if attempt.error_code == "not_allowed" else attempt.error_code
-    return replace(attempt, error_code=code, error=_ERRORS.get(attempt.error_code, _NO_ANSWER))
-
-
-def operation_for(operation: Operation, principal: Principal) -> Operation:
-    """Return what may be told of an operation."""
-    if principal.tenant is None:
-        return operation
-    selection = {name: value for name, value in operation.selection.items() if name != "where"}
-    return replace(
-        operation,
-        selection=selection,
-        actor=operation.actor if operation.actor == principal.actor else "operator",
-        detail=None if operation.detail is None else "it could not go on; ask the operator",
     )
 
 

@@ -95,6 +95,11 @@ async def list_all(session: Session) -> list[Token]:
     return [_token_of(row) for row in await session.fetch("token_list")]
 
 
+async def valid_ids(session: Session) -> frozenset[UUID]:
+    """Return the ids of all tokens that are worth something."""
+    return frozenset(row["id"] for row in await session.fetch("token_valid"))
+
+
 async def revoke(session: Session, token_id: UUID, *, actor: str) -> bool:
     """Make a token worth nothing, with all sessions that began with it; return whether it was not so before.
 

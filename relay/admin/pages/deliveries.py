@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from relay.admin.operations import delivery_changes, delivery_pages, endpoint_na
 from relay.admin.operations.deliveries import STATES, DeliveryName, statuses_of
 from relay.admin.operations.delivery_changes import DONE, Change, ChangeResult
 from relay.admin.operations.errors import InvalidInput
+from relay.admin.pages import visible
 from relay.admin.pages.delivery_filter import NAMES, changes_for, filter_of
 from relay.admin.pages.flash import go_on
 from relay.admin.pages.pages_of import PageLinks
@@ -33,6 +35,7 @@ async def list_deliveries(request: web.Request) -> web.StreamResponse:
         wanted = filter_of(links.filters, principal)
         async with request.app[CONTEXT].sessions.session() as session:
             page = await delivery_pages.page(session, wanted, limit=ON_A_PAGE, cursor=links.cursor)
+            page = replace(page, items=tuple(visible.statuses(page.items, principal)))
             names = await endpoint_names.of(session, (each.endpoint_id for each in page.items))
     except InvalidInput as error:
         problem, status = str(error), 422

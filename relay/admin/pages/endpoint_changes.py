@@ -28,7 +28,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     values = await fields.values_of(request)
     context, principal = request.app[CONTEXT], request[PRINCIPAL]
     rules = context.url_rules()
-    given, errors = read(values, rules)
+    given, errors = read(values, rules, principal.tenant)
     if errors:
         return _form_page(request, _with_errors(values, errors), None)
     tenant = values.get("tenant", "") if principal.tenant is None else principal.tenant
@@ -59,7 +59,7 @@ async def edit(request: web.Request) -> web.StreamResponse:
     context, principal = request.app[CONTEXT], request[PRINCIPAL]
     endpoint = await _endpoint_of(request)
     rules = context.url_rules()
-    given, errors = read(values, rules)
+    given, errors = read(values, rules, principal.tenant)
     if errors:
         return _form_page(request, _with_errors(values, errors), endpoint)
     changes = changes_of(given, endpoint)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from relay.admin import discretion
 from relay.admin.operations.endpoint_values import (
     EndpointChanges,
     EndpointDetails,
@@ -59,12 +60,15 @@ def form_of(endpoint: EndpointDetails) -> Form:
     return Form(values=values)
 
 
-def read(values: Mapping[str, str], rules: UrlRules) -> tuple[dict[str, Any], dict[str, str]]:
+def read(
+    values: Mapping[str, str], rules: UrlRules, tenant: str | None
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the fields that a form gives, checked, and what is wrong with the others.
 
     Args:
         values: What was filled in.
         rules: Which URLs are allowed.
+        tenant: The only one that whoever filled it in may know of; None: all.
     """
     fields: dict[str, Any] = {}
     errors: dict[str, str] = {}
@@ -73,7 +77,7 @@ def read(values: Mapping[str, str], rules: UrlRules) -> tuple[dict[str, Any], di
             fields[name] = reader(values.get(name, "").strip())
             columns_of(EndpointChanges(**{name: fields[name]}), rules)
         except InvalidInput as error:
-            errors[name] = str(error)
+            errors[name] = discretion.refusal(error, tenant)
     return fields, errors
 
 

@@ -52,9 +52,9 @@ async def list_endpoints(request: web.Request) -> web.StreamResponse:
 
 async def show_endpoint(request: web.Request) -> web.StreamResponse:
     """Show an endpoint: how it does, how it did over a day, and what of it fails."""
-    endpoint_id = fields.path_id(request, "endpoint_id")
+    endpoint_id, principal = fields.path_id(request, "endpoint_id"), request[PRINCIPAL]
     async with request.app[CONTEXT].sessions.session() as session:
-        endpoint = await visible.endpoint(session, request[PRINCIPAL], endpoint_id)
+        endpoint = await visible.endpoint(session, principal, endpoint_id)
         health = await endpoint_pages.health(session, endpoint_id)
         history = await endpoint_history.of(session, endpoint_id)
         failing = await _failing(session, health)
@@ -66,8 +66,8 @@ async def show_endpoint(request: web.Request) -> web.StreamResponse:
         health=health,
         stretches=[_bar(each) for each in history.stretches],
         history=history,
-        failing=failing,
-        recent=recent.items,
+        failing=visible.statuses(failing, principal),
+        recent=visible.statuses(recent.items, principal),
         settings=request.app[CONTEXT].settings(),
     )
 

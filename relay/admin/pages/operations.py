@@ -1,10 +1,11 @@
 """Changes of many deliveries: prepare one, look at how many these are, start it, and watch it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Literal, cast, get_args
 
 from aiohttp import web
 
+from relay.admin import discretion
 from relay.admin.context import CONTEXT, PRINCIPAL
 from relay.admin.operations import bulk, operation_pages
 from relay.admin.operations.bulk import ReplayFilter
@@ -25,9 +26,12 @@ _DID = {"start": "started", "pause": "paused", "resume": "resumed", "cancel": "c
 async def list_operations(request: web.Request) -> web.StreamResponse:
     """Show the operations there were, the newest first."""
     links = PageLinks.of(request, ())
-    tenant = request[PRINCIPAL].tenant
+    principal = request[PRINCIPAL]
     async with request.app[CONTEXT].sessions.session() as session:
-        page = await operation_pages.page(session, limit=ON_A_PAGE, cursor=links.cursor, tenant=tenant)
+        page = await operation_pages.page(
+            session, limit=ON_A_PAGE, cursor=links.cursor, tenant=principal.tenant
+        )
+    page = replace(page, items=tuple(discretion.operation_for(each, principal) for each in page.items))
     return render(request, "operations.html", links=links, page=page)
 
 

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
-from relay.admin import live
+from relay.admin import discretion, live
 from relay.admin.context import CONTEXT, PRINCIPAL
 from relay.admin.live import LIVE, SAMPLES, STOPPING
 from relay.admin.operations.overview import WAITING_STATES
@@ -68,13 +68,15 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 async def _pictures(request: web.Request) -> AsyncIterator[tuple[str, str]]:
-    """Yield what the page shows, every few seconds until the stream's time is over or the server stops."""
-    stopping = request.app[STOPPING]
+    """Yield what the page shows, every few seconds until its time or its token is over, or the server stops."""
+    stopping, principal = request.app[STOPPING], request[PRINCIPAL]
     deadline = asyncio.get_running_loop().time() + live.LASTS
     while not stopping.is_set() and asyncio.get_running_loop().time() < deadline:
         try:
+            if not await request.app[LIVE].is_let_in(principal.token_id):
+                return
             seen = await _seen(request)
-            yield "parts", fragment("overview_parts.html", request[PRINCIPAL], **seen)
+            yield "parts", fragment("overview_parts.html", principal, **seen)
         except (DatabaseAway, AllBusy):
             yield "away", "-"
         with suppress(TimeoutError):
@@ -84,7 +86,9 @@ async def _pictures(request: web.Request) -> AsyncIterator[tuple[str, str]]:
 
 async def _seen(request: web.Request, *, at_most: float = live.EVERY) -> dict[str, Any]:
     principal = request[PRINCIPAL]
-    picture = await request.app[LIVE].picture(principal.tenant, at_most=at_most)
+    seen = await request.app[LIVE].picture(principal.tenant, at_most=at_most)
+    failing = tuple(discretion.failing_for(each, principal.tenant) for each in seen.failing)
+    picture = replace(seen, failing=failing)
     # What the process counts is of all tenants together.
     numbers = _numbers(request) if principal.tenant is None else None
     states = [(each, picture.backlog.get(each)) for each in WAITING_STATES]

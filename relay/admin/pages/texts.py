@@ -2,8 +2,8 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from json import dumps, loads
 
-import orjson
 from markupsafe import Markup, escape
 
 from relay.admin.unshowable import UNSHOWABLE
@@ -14,6 +14,11 @@ NONE = "\u2013"
 # Beyond those that terminals must not get: annotations and tags, which no font shows at all.
 _HIDDEN = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f\ufff9-\ufffb\U000e0000-\U000e0fff{UNSHOWABLE}]")
 _SPANS = ((86400, "d"), (3600, "h"), (60, "min"))
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+"""One of JSON's: a text, a sign, or what stands between them."""
+_OPENING, _CLOSING = frozenset("{["), frozenset("}]")
+_DEEPEST = 32
+"""Levels of JSON that are still laid out: a short text can have thousands, each line with more spaces before it."""
 _LARGEST_PRETTY = 128 * 1024
 """Characters of JSON that are still laid out; more would take the server and the browser long."""
 
@@ -122,16 +127,34 @@ def duration(value: timedelta | None) -> str:
 
 
 def json(value: object) -> str:
-    """Return a value that came from JSON as JSON again."""
-    return orjson.dumps(value).decode()
+    """Return a value that came from JSON as JSON again, with numbers of any length."""
+    return dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def laid_out(text: str) -> str:
-    """Return JSON over several lines; what is none, or is large, as it is."""
-    if len(text) > _LARGEST_PRETTY or text[:1] not in {"{", "["}:
+    """Return JSON over several lines, every number, text and member as it is written.
+
+    What is none, is large, or nests so deep that it would mostly be spaces, is returned as it is.
+    """
+    if len(text) > _LARGEST_PRETTY or text[:1] not in {"{", "["} or not _is_json(text):
         return text
+    words = _WORD.findall(text)
+    parts: list[str] = []
+    depth = 0
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        opens, closes = word in _OPENING, following in _CLOSING
+        depth += opens - closes
+        if depth > _DEEPEST:
+            return text
+        parts.append(": " if word == ":" else word)
+        if opens != closes or word == ",":
+            parts.append("\n" + "  " * depth)
+    return "".join(parts)
+
+
+def _is_json(text: str) -> bool:
     try:
-        found = orjson.loads(text)
-        return orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()
-    except ValueError:
-        return text
+        loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,15 +1,20 @@
-"""What somebody may see: a token of one tenant knows of nothing else, not even that it is there."""
+"""What somebody may see: a token of one tenant knows of nothing else, not even that it is there.
+
+What is returned here is in the words that they may read.
+"""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from uuid import UUID
 
 from aiohttp import web
 
+from relay.admin import discretion
 from relay.admin.confidential import endpoint_for, event_headers_for
 from relay.admin.context import PRINCIPAL
 from relay.admin.operations import bulk, deliveries, endpoints, events
-from relay.admin.operations.deliveries import DeliveryName, DeliveryReport
+from relay.admin.operations.deliveries import DeliveryName, DeliveryReport, DeliveryStatus
 from relay.admin.operations.endpoint_values import EndpointDetails
 from relay.admin.operations.errors import NotFound
 from relay.admin.operations.events import EventReport
@@ -46,6 +51,7 @@ async def event(session: Session, principal: Principal, event_id: UUID) -> Event
     found = await events.show(session, event_id)
     if not _is_of(principal, found.event.tenant):
         raise NotFound(f"there is no event {event_id}: it was never committed, or retention has deleted it")
+    found = replace(found, deliveries=tuple(statuses(found.deliveries, principal)))
     if found.event.headers is None or principal.may("admin"):
         return found
     headers = json.dumps(event_headers_for(principal, found.event.headers), ensure_ascii=False)
@@ -64,7 +70,16 @@ async def delivery(session: Session, principal: Principal, name: DeliveryName) -
             f"there is no delivery {name}: the endpoint did not subscribe to the event, "
             "or retention has deleted it"
         )
-    return found
+    return replace(
+        found,
+        status=discretion.status_for(found.status, principal.tenant),
+        attempts=tuple(discretion.attempt_for(each, principal.tenant) for each in found.attempts),
+    )
+
+
+def statuses(found: Iterable[DeliveryStatus], principal: Principal) -> list[DeliveryStatus]:
+    """Return what may be told of deliveries that somebody may see."""
+    return [discretion.status_for(each, principal.tenant) for each in found]
 
 
 async def operation(session: Session, principal: Principal, operation_id: int) -> Operation:
@@ -76,7 +91,7 @@ async def operation(session: Session, principal: Principal, operation_id: int) -
     found = await bulk.show(session, operation_id)
     if principal.tenant is not None and found.selection.get("tenant") != principal.tenant:
         raise NotFound(f"there is no operation {operation_id}")
-    return found
+    return discretion.operation_for(found, principal)
 
 
 def check_all_tenants(request: web.Request, what: str) -> None:
