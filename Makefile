@@ -49,6 +49,18 @@ tests/bench/.venv/.ready: tests/bench/requirements.txt
 bench: .venv/.ready-for-tests tests/bench/.venv/.ready ## measure Relay and its peers, write docs/benchmarks.md (long; ARGS="--quick saturation")
 	@$(RUN) tests.bench $(ARGS)
 
+# libFuzzer for Python has an environment of its own: it is no part of the tests that everybody runs.
+tests/fuzz/.venv/.ready:
+	$(PYTHON) -m venv --without-pip tests/fuzz/.venv
+	$(PYTHON) -m pip --python tests/fuzz/.venv/bin/python install --quiet --disable-pip-version-check 'atheris>=3.0,<4'
+	@touch $@
+
+SECONDS ?= 600
+.PHONY: fuzz
+fuzz: tests/fuzz/.venv/.ready ## let atheris attack the check of signatures for SECONDS=600
+	@PYTHONPATH=. tests/fuzz/.venv/bin/python -m tests.fuzz.fuzz_verify tests/fuzz/.venv/corpus \
+	  -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 -rss_limit_mb=1024 -artifact_prefix=tests/fuzz/.venv/ -verbosity=0 -print_final_stats=1
+
 .PHONY: check
 check: .venv/.ready-for-tests ## format, lint, types, imports and the quick tests
 	@$(RUN) ruff format --check .

@@ -34,6 +34,7 @@ COMMANDS = {
     "pause": LazyCommand(target="relay.cli.sending:pause", summary="Stop sending, until `relay resume`."),
     "resume": LazyCommand(target="relay.cli.sending:resume", summary="Go on sending after `relay pause`."),
     "stats": LazyCommand(target="relay.cli.stats:stats", summary="Show what waits, and how it goes."),
+    "top": LazyCommand(target="relay.cli.top:top", summary="Watch what goes on, endpoint by endpoint."),
     "doctor": LazyCommand(
         target="relay.cli.doctor:doctor", summary="Look whether the database is as Relay needs it."
     ),

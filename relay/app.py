@@ -1,10 +1,10 @@
-"""The wiring: one relay from its start to its stop. Nothing else puts the parts together."""
+"""The wiring: nothing else puts the parts together. How they live and stop is in `life.py`."""
 
 import asyncio
 import time
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
-from relay import __version__
+from relay.alerts.alerts import Alerts
 from relay.caretakers import Caretakers
 from relay.config import Settings
 from relay.endpoints.defaults import breaker_rules_of, defaults_of, streak_rules_of
@@ -18,7 +18,7 @@ from relay.http.build import address_policy, make_transport, url_rule
 from relay.http.guard import GuardedSocketFactory
 from relay.http.transport import Transport
 from relay.keyring import Keyring
-from relay.observe import systemd
+from relay.life import Life
 from relay.observe.logs import get_logger
 from relay.pipeline.desk import Desk
 from relay.pipeline.dispatcher import Dispatcher
@@ -29,11 +29,10 @@ from relay.pipeline.listener import Listener, Rest
 from relay.pipeline.order import OrderKeeper
 from relay.pipeline.outcome_log import OutcomeLog
 from relay.pipeline.recorder import Recorder
-from relay.pipeline.rounds import LOST, ClaimRound, FanOutRound, Rounds, either
+from relay.pipeline.rounds import ClaimRound, FanOutRound
 from relay.pipeline.scheduler import Scheduler
 from relay.pipeline.sender import Sender, limits_of
 from relay.pipeline.slots import Slots
-from relay.process import calm_the_collector, nothing_to_do
 from relay.servers import served
 from relay.store.clock import DatabaseClock
 from relay.store.instance import Instance
@@ -48,8 +47,6 @@ LEASE_MARGIN = 30.0
 """Seconds that a lease outlives the longest time-out of an endpoint."""
 RECEIVE_BUFFER = 64 * 1024
 """Bytes that a server can push into the kernel before they are read."""
-LAST_WRITE = 5.0
-"""Seconds that the recorder gets at the end of a stop, even when the drain is over."""
 
 
 class Relay:
@@ -140,7 +137,7 @@ class Relay:
             await self._introduce()
             self._build(await stack.enter_async_context(make_transport(self._settings.security, self._guard)))
             await stack.enter_async_context(self._served())
-            await self._live()
+            await self._life().run()
         log.info("relay.stopped", unfinished=self._slots.in_hand, uptime_s=round(time.monotonic() - started))
 
     def reload(self, settings: Settings, box: SecretBox) -> None:
@@ -188,6 +185,18 @@ class Relay:
             tally=self._vitals.tally,
             backoff=self._backoff("record"),
         )
+        self._alerts = Alerts(
+            settings=settings,
+            session=self._sessions.admin,
+            wire=wire,
+            instance=self._instance,
+            watch=self._watch,
+            backoff=self._backoff,
+            tally=self._vitals.tally,
+            registry=self._registry,
+            standings=self._standings,
+            notices=self._notices,
+        )
         sender = self._sender = Sender(wire=wire, clock=self._clock, limits=limits_of(settings.delivery))
         self._dispatcher = Dispatcher(
             sender=sender, registry=self._registry, sink=self._recorder, clock=self._clock
@@ -234,11 +243,34 @@ class Relay:
             backoff=self._backoff,
             standings=self._standings,
             notices=self._notices,
+            alerts=self._alerts,
             order=self._order,
             scheduler=self._scheduler,
             leases=self._leases,
             note_due=self._due.note,
             wake=self._wake,
+        )
+
+    def _life(self) -> Life:
+        return Life(
+            stop=self._stop,
+            until_idle=self._until_idle,
+            drain=lambda: self._settings.delivery.drain,
+            instance=self._instance,
+            registry=self._registry,
+            slots=self._slots,
+            recorder=self._recorder,
+            dispatcher=self._dispatcher,
+            scheduler=self._scheduler,
+            fanout=self._fanout,
+            rest=self._rest,
+            fanning=self._fanning,
+            claiming=self._claiming,
+            caretakers=self._caretakers,
+            keyring=self._keyring,
+            loop_lag=self._vitals.loop_lag,
+            wake=self._wake,
+            backoff=self._backoff,
         )
 
     def _served(self) -> AbstractAsyncContextManager[None]:
@@ -250,6 +282,7 @@ class Relay:
             listener=self._listener,
             registry=self._registry,
             slots=self._slots,
+            alerts=self._alerts,
         )
         return served(
             settings=lambda: self._settings,
@@ -259,101 +292,9 @@ class Relay:
             readiness=self._against_readiness,
         )
 
-    # Life. The recorder is outermost, deliveries inside it, what starts them innermost: leaving is the stop.
-
-    async def _live(self) -> None:
-        async with asyncio.TaskGroup() as background:
-            recording = background.create_task(self._recorder.run(), name="recorder")
-            chores = [
-                background.create_task(self._instance.run(), name="instance"),
-                background.create_task(systemd.keep_watchdog(systemd.watchdog_interval()), name="watchdog"),
-                background.create_task(self._vitals.loop_lag.watch(), name="loop lag"),
-                background.create_task(self._say_ready(), name="ready"),
-                background.create_task(self._seal_plain(), name="sealing"),
-                *(background.create_task(chore, name=name) for name, chore in self._caretakers.chores()),
-            ]
-            if self._until_idle:
-                chores.append(background.create_task(self._stop_when_idle(), name="until idle"))
-            async with self._dispatcher:
-                await self._feed()
-            await self._finish(recording)
-            await self._caretakers.finish()
-            await self._instance.leave(
-                is_empty_handed=self._slots.in_hand == 0 and not self._scheduler.suspects_strays
-            )
-            for chore in chores:
-                chore.cancel()
-
-    async def _feed(self) -> None:
-        """Run the loops that start deliveries, until the stop; a step under way ends in its own time."""
-        rounds = Rounds(active=self._instance.active, stop=self._stop)
-        async with asyncio.TaskGroup() as feeding:
-            claiming = rounds.repeat(
-                self._claiming.step, after_loss=self._scheduler.suspect_strays, backoff=self._backoff("claim")
-            )
-            feeding.create_task(self._fan_out(rounds), name="fan-out")
-            feeding.create_task(claiming, name="claim")
-            await self._stop.wait()
-            self._begin_drain()
-            self._rest.end()
-            self._wake.set()
-
-    async def _fan_out(self, rounds: Rounds) -> None:
-        await rounds.repeat(
-            self._fanning.step, after_loss=self._lost_in_fan_out, backoff=self._backoff("fan-out")
-        )
-        try:
-            await self._fanning.written()
-        except LOST:
-            self._lost_in_fan_out()
-
-    def _begin_drain(self) -> None:
-        systemd.stopping()
-        log.info("relay.draining", in_flight=self._slots.in_hand)
-        drain = self._settings.delivery.drain.total_seconds()
-        asyncio.get_running_loop().call_later(drain, self._dispatcher.give_up)
-
-    async def _finish(self, recording: asyncio.Task[None]) -> None:
-        """Let the recorder write what is left; if the database stays away, the leases tell the next start."""
-        self._recorder.finish()
-        _, late = await asyncio.wait({recording}, timeout=LAST_WRITE)
-        for task in late:
-            task.cancel()
-
-    async def _stop_when_idle(self) -> None:
-        """Stop once nothing is to do, or another relay is at work."""
-        await nothing_to_do(
-            is_idle=lambda: (
-                self._fanning.is_idle
-                and self._claiming.is_idle
-                and self._caretakers.housekeeping.surveyed.is_set()
-                and self._slots.in_hand == 0
-            ),
-            is_over=self._instance.standby.is_set,
-        )
-        self._stop.set()
-
-    async def _seal_plain(self) -> None:
-        await self._keyring.seal_plain(active=self._instance.active, backoff=self._backoff("sealing"))
-
     def _read_endpoints(self) -> None:
         self._registry.version = 0
         self._listener.woken.set()
-
-    async def _say_ready(self) -> None:
-        """Tell the service manager, once the first poll is done or another relay is found at work."""
-        await either(self._fanning.first_look, self._instance.standby)
-        log.info(
-            "relay.started", version=__version__, instance_id=self._instance.id, endpoints=len(self._registry)
-        )
-        calm_the_collector()
-        systemd.ready()
-
-    def _lost_in_fan_out(self) -> None:
-        self._fanout.start_over()
-        self._rest.forget()
-        self._scheduler.suspect_strays()
-        self._wake.set()
 
     def _start_over(self) -> None:
         """Trust nothing that was in memory: another relay may have worked on the database meanwhile."""
@@ -363,6 +304,7 @@ class Relay:
         self._registry.version = 0  # read again with the breakers
         self._leases.look_at_all()
         self._caretakers.housekeeping.survey_soon()
+        self._alerts.start_over()
         self._listener.woken.set()
 
     def _against_readiness(self) -> list[str]:

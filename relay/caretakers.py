@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 from uuid import UUID
 
+from relay.alerts.alerts import Alerts
 from relay.config import Settings
 from relay.endpoints.conditions import ConditionKeeper
 from relay.endpoints.health import Standings
@@ -30,6 +31,7 @@ class Caretakers:
         backoff: Makes the pauses of a loop, by its name.
         standings: Of all endpoints.
         notices: Tell operators' endpoints.
+        alerts: Raised when something goes wrong for long.
         order: Lets go what waited for an earlier event of its key.
         scheduler: Gets what the survey finds.
         leases: Looked through now and then.
@@ -49,6 +51,7 @@ class Caretakers:
         backoff: Callable[[str], Backoff],
         standings: Standings,
         notices: Notices,
+        alerts: Alerts,
         order: OrderKeeper,
         scheduler: Scheduler,
         leases: Leases,
@@ -57,6 +60,7 @@ class Caretakers:
     ) -> None:
         active = instance.active
         self._notices = notices
+        self._alerts = alerts
         self._order = order
         self._sweeping = (sessions.admin, active, backoff("order"))
         self.housekeeping = Housekeeping(
@@ -86,6 +90,7 @@ class Caretakers:
         yield "housekeeping", self.housekeeping.run()
         yield "endpoint conditions", self._conditions.run()
         yield "notices", self._notices.run()
+        yield "alerts", self._alerts.run()
         yield "order", self._order.sweep(session, active=active, backoff=backoff)
         yield "operations", self._operations.run()
         yield "retention", self._retention.run()
@@ -93,8 +98,10 @@ class Caretakers:
     def change(self, settings: Settings) -> None:
         """Go by other settings from now on."""
         self._retention.periods = Periods.of(settings.retention)
+        self._alerts.change(settings)
 
     async def finish(self) -> None:
-        """Write what is left of conditions and notices: the relay is about to end."""
+        """Write and send what is left of conditions, notices and alerts: the relay is about to end."""
         await self._conditions.finish()
         await self._notices.finish()
+        await self._alerts.finish()

@@ -1,43 +1,31 @@
-"""Relay's settings: the model, and `load`, which fills it from options, environment, credentials and file."""
+"""Relay's settings: `load` fills the model from options, environment, credentials and file."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import ValidationError
 
-from relay import __version__
+from relay.config_checks import contradictions
+from relay.config_sections import Alerts, Delivery, Retention, Security, Settings, flatten, known_keys
 from relay.config_sources import ConfigError, Problem, Value, read_values
-from relay.config_values import (
-    AbsolutePath,
-    Address,
-    Count,
-    Dsn,
-    Duration,
-    Durations,
-    Factor,
-    HeaderValue,
-    HostNames,
-    ListenAddress,
-    ListenPlace,
-    MasterKeys,
-    Networks,
-    OptionalDuration,
-    Ports,
-    PositiveDuration,
-    Ratio,
-    Size,
-    Statuses,
-    Tenant,
-    is_local,
-    shown,
-)
 
-__all__ = ["ConfigError", "LoadedSettings", "Settings", "changed_needing_restart", "load"]
+__all__ = [
+    "Alerts",
+    "ConfigError",
+    "Delivery",
+    "LoadedSettings",
+    "Retention",
+    "Security",
+    "Settings",
+    "changed_needing_restart",
+    "flatten",
+    "known_keys",
+    "load",
+]
 
 DEFAULT_PATH = Path("/etc/relay/config.toml")
 _NEED_RESTART = (
@@ -50,142 +38,6 @@ _NEED_RESTART = (
     "delivery.max_payload_bytes",
     "security.ca_bundle",
 )
-_ORDERED = (  # the first must not exceed the second
-    ("delivery.max_payload_bytes", "delivery.max_in_flight_bytes"),
-    ("retry.base", "retry.max_delay"),
-    ("retry.base", "retry.max_age"),
-    ("breaker.open_for", "breaker.max_open_for"),
-)
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class Database(_Section):
-    """`[database]`: which one, and how Relay notices new events in it."""
-
-    dsn: Dsn = SecretStr("")
-    reader_dsn: Dsn = SecretStr("")
-    allow_plaintext: bool = False
-    listen: bool = True
-    poll_interval: PositiveDuration = timedelta(seconds=1)
-
-
-class Delivery(_Section):
-    """`[delivery]`: how much at once, and how long one attempt may take."""
-
-    max_in_flight: Count = 2000
-    max_in_flight_bytes: Size = 128 * 1024**2
-    max_in_flight_per_endpoint: Count = 100
-    timeout: PositiveDuration = timedelta(seconds=30)
-    connect_timeout: PositiveDuration = timedelta(seconds=5)
-    max_response_bytes: Size = 16 * 1024
-    max_payload_bytes: Size = 256 * 1024
-    user_agent: HeaderValue = "Relay/" + ".".join(__version__.split(".")[:2])
-    drain: PositiveDuration = timedelta(seconds=35)
-
-
-class Retry(_Section):
-    """`[retry]`: when a failed delivery is tried again; a `schedule` replaces base and factor."""
-
-    base: PositiveDuration = timedelta(seconds=5)
-    factor: Factor = 5.0
-    max_delay: PositiveDuration = timedelta(hours=12)
-    max_age: PositiveDuration = timedelta(hours=72)
-    jitter: Ratio = 0.2
-    schedule: Durations = ()
-    permanent_statuses: Statuses = ()
-
-
-class Breaker(_Section):
-    """`[breaker]`: when an endpoint that fails is left alone, for how long, and when it is disabled."""
-
-    enabled: bool = True
-    failure_ratio: Ratio = 0.7
-    min_attempts: Count = 10
-    window: PositiveDuration = timedelta(minutes=5)
-    open_for: PositiveDuration = timedelta(seconds=30)
-    max_open_for: PositiveDuration = timedelta(minutes=10)
-    unhealthy_after: Count = 5
-    disable_after: Duration = timedelta(hours=72)
-    disable_min_attempts: Count = 20
-    warn_before: Duration = timedelta(hours=24)
-
-
-class Security(_Section):
-    """`[security]`: where requests may go, and the keys that seal endpoints' secrets."""
-
-    allow_http: bool = False
-    allow_cidrs: Networks = ()
-    deny_cidrs: Networks = ()
-    allow_ports: Ports = (range(80, 81), range(443, 444), range(1024, 65536))
-    master_key: MasterKeys = ()
-    secret_overlap: Duration = timedelta(hours=24)
-    ca_bundle: AbsolutePath = None
-
-
-class Admin(_Section):
-    """`[admin]`: where the panel and its API are served, and to whom; None = nowhere."""
-
-    listen: ListenPlace = Address(host="127.0.0.1", port=8420)
-    allowed_hosts: HostNames = ()
-    behind_proxy: bool = False
-    tls_certificate: AbsolutePath = None
-    tls_key: AbsolutePath = None
-    session_lifetime: PositiveDuration = timedelta(hours=12)
-
-
-class Alerts(_Section):
-    """`[alerts]`: who hears of trouble."""
-
-    tenant: Tenant = "operator"
-
-
-class Retention(_Section):
-    """`[retention]`: how long what is kept once it is over; payload None = as long as the event."""
-
-    delivered: PositiveDuration = timedelta(days=7)
-    dead: PositiveDuration = timedelta(days=30)
-    payload: OptionalDuration = None
-
-
-class Metrics(_Section):
-    """`[metrics]`: where /metrics, /healthz and /readyz are served; None = nowhere."""
-
-    listen: ListenAddress = Address(host="127.0.0.1", port=9420)
-    max_endpoints: Count = 200
-
-
-class Log(_Section):
-    """`[log]`: what is written to stdout, and how."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["auto", "json", "pretty"] = "auto"
-    sample_success: Ratio = 1.0
-
-
-class Embedded(_Section):
-    """`[embedded]`: the PostgreSQL that `--embedded` starts; None = Relay chooses."""
-
-    data_dir: AbsolutePath = None
-    bindir: AbsolutePath = None
-
-
-class Settings(_Section):
-    """Every setting, checked and frozen. `Settings()` is the defaults and reads nothing from outside."""
-
-    database: Database = Database()
-    delivery: Delivery = Delivery()
-    retry: Retry = Retry()
-    breaker: Breaker = Breaker()
-    security: Security = Security()
-    admin: Admin = Admin()
-    alerts: Alerts = Alerts()
-    retention: Retention = Retention()
-    metrics: Metrics = Metrics()
-    log: Log = Log()
-    embedded: Embedded = Embedded()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,16 +46,6 @@ class LoadedSettings:
 
     settings: Settings
     sources: Mapping[str, str]
-
-
-def known_keys() -> dict[str, tuple[str, ...]]:
-    """Return the names of all keys by section, in the order of the model."""
-    return {section: tuple(type(part).model_fields) for section, part in Settings()}
-
-
-def flatten(settings: Settings) -> dict[str, Any]:
-    """Return every value under its dotted key, in the order of the model."""
-    return {f"{section}.{key}": value for section, part in settings for key, value in part}
 
 
 def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> LoadedSettings:
@@ -222,8 +64,7 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     problems = (
         *problems,
         *wrong,
-        *_contradictions(settings, values, bad_keys),
-        *_exposed(settings.admin, values, bad_keys),
+        *contradictions(settings, values, bad_keys),
     )
     if problems:
         raise ConfigError(tuple(str(problem) for problem in problems))
@@ -272,33 +113,3 @@ def _nest(values: Mapping[str, Value]) -> dict[str, dict[str, Any]]:
         section, _, key = dotted.partition(".")
         nested.setdefault(section, {})[key] = value.value
     return nested
-
-
-def _contradictions(
-    settings: Settings, values: Mapping[str, Value], ignored: frozenset[str]
-) -> Iterator[Problem]:
-    """Find pairs in the wrong order; a pair with an ignored key has been complained about already."""
-    flat = flatten(settings)
-    for lesser, greater in _ORDERED:
-        if flat[lesser] > flat[greater] and not ignored & {lesser, greater}:
-            origin = values[lesser].origin if lesser in values else "default"
-            reason = f"is {shown(flat[lesser])}, more than {greater}, {shown(flat[greater])}"
-            yield Problem(key=lesser, origin=origin, reason=f"{reason}; lower it or raise that")
-
-
-def _exposed(admin: Admin, values: Mapping[str, Value], ignored: frozenset[str]) -> Iterator[Problem]:
-    """Find a panel that others on the network could read along: tokens would cross it in the clear."""
-    if any(key.startswith("admin.") for key in ignored):
-        return
-    if (admin.tls_certificate is None) != (admin.tls_key is None):
-        key = "admin.tls_key" if admin.tls_key is None else "admin.tls_certificate"
-        yield Problem(
-            key=key, origin="default", reason="is not set, and the other half of TLS is; set both or none"
-        )
-    elif not (admin.behind_proxy or admin.tls_certificate or is_local(admin.listen)):
-        yield Problem(
-            key="admin.listen",
-            origin=values["admin.listen"].origin,
-            reason=f"is {admin.listen}, where tokens would cross a network in the clear: set admin.tls_certificate "
-            "and admin.tls_key, or admin.behind_proxy = true if a proxy in front speaks TLS",
-        )

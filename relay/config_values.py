@@ -3,70 +3,24 @@
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretBytes, SecretStr
 
+from relay.config_places import split_words
 from relay.durations import format_duration, parse_duration, parse_size
 
 _HIGHEST_PORT = 65535
 _MASTER_KEY_BYTES = 32
+_SIGNING_PREFIX = "whsec_"
+_SIGNING_KEY_BYTES = range(24, 65)
 _PORTS = re.compile(r"(\d{1,5})(?:\s*-\s*(\d{1,5}))?")
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+_LONGEST_TENANT = 255
 _PRINTABLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where to listen: a host name or IP address without brackets, and a port (0 = any free one)."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read "127.0.0.1:9420", "[::1]:9420" or "localhost:0".
-
-        Raises:
-            ValueError: It has no host, no port, or something else beside them.
-        """
-        try:
-            parts = urlsplit(f"//{text}")
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port = None, None
-        if not host or port is None or text.rpartition(":")[0].strip("[]").lower() != host:
-            raise ValueError(f'{text!r} is not an address; write host:port, for example "127.0.0.1:9420"')
-        return cls(host=host, port=port)
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnixSocket:
-    """Where to listen on this machine alone: a socket in the file system."""
-
-    path: Path
-
-    def __str__(self) -> str:
-        return f"unix:{self.path}"
-
-
-def is_local(place: Address | UnixSocket | None) -> bool:
-    """Say whether only this machine can reach a place."""
-    if not isinstance(place, Address) or place.host == "localhost":
-        return True
-    try:
-        return ip_address(place.host).is_loopback
-    except ValueError:
-        return False
 
 
 def shown(value: object) -> Any:  # noqa: PLR0911 - one line for each kind of value
@@ -79,7 +33,7 @@ def shown(value: object) -> Any:  # noqa: PLR0911 - one line for each kind of va
         case tuple():
             return [shown(each) for each in value]
         case SecretStr():
-            return mask_dsn(value.get_secret_value())
+            return _masked(value.get_secret_value())
         case SecretBytes():
             return "***"
         case None:
@@ -88,6 +42,10 @@ def shown(value: object) -> Any:  # noqa: PLR0911 - one line for each kind of va
             return value
         case _:
             return str(value)
+
+
+def _masked(secret: str) -> str:
+    return f"{_SIGNING_PREFIX}***" if secret.startswith(_SIGNING_PREFIX) else mask_dsn(secret)
 
 
 def mask_dsn(dsn: str) -> str:
@@ -114,13 +72,6 @@ def _duration_or_none(value: object) -> timedelta | None:
 def _not_a_boolean(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError(f"{str(value).lower()} is not a number; write a number")  # noqa: TRY004 - pydantic reports ValueErrors
-    return value
-
-
-def _split(value: object) -> object:
-    """Text becomes a list: from the environment and from credentials a list comes as one line or several."""
-    if isinstance(value, str):
-        return [part for part in re.split(r"[,\s]+", value) if part]
     return value
 
 
@@ -172,7 +123,18 @@ def _master_key(value: object) -> SecretBytes:
     return SecretBytes(key)
 
 
-_LONGEST_TENANT = 255
+def _signing_secret(value: SecretStr) -> SecretStr:
+    """Check the form of a secret that signs. The message never repeats the value."""
+    text = value.get_secret_value()
+    try:
+        key = base64.b64decode(text.removeprefix(_SIGNING_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if text and not (text.startswith(_SIGNING_PREFIX) and len(key) in _SIGNING_KEY_BYTES):
+        raise ValueError(
+            'is not "whsec_" and the base64 of 24 to 64 bytes; write it as the receiver knows it'
+        )
+    return value
 
 
 def _dsn(value: SecretStr) -> SecretStr:
@@ -182,35 +144,6 @@ def _dsn(value: SecretStr) -> SecretStr:
             'must begin with postgresql://, for example "postgresql://relay@/app?host=/run/postgresql"'
         )
     return value
-
-
-def _address(value: object) -> Address | None:
-    if isinstance(value, Address):
-        return value
-    return Address.parse(str(value)) if value else None
-
-
-def _place(value: object) -> Address | UnixSocket | None:
-    if isinstance(value, UnixSocket):
-        return value
-    if isinstance(value, str) and value.startswith("unix:"):
-        path = Path(value.removeprefix("unix:"))
-        if not path.is_absolute():
-            raise ValueError(
-                f'{value!r} has no absolute path; write for example "unix:/run/relay/admin.sock"'
-            )
-        return UnixSocket(path=path)
-    return _address(value)
-
-
-def _host_name(value: object) -> str:
-    """Return a host as browsers send it: in lower case, without a port."""
-    text = str(value).strip().lower()
-    if not _HOST.fullmatch(text):
-        raise ValueError(
-            f"{value!r} is not the name of a host; write for example relay.example.com, without a port"
-        )
-    return text
 
 
 def _path(value: object) -> object:
@@ -246,21 +179,21 @@ PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 OptionalDuration = Annotated[
     Annotated[timedelta, AfterValidator(_positive)] | None, BeforeValidator(_duration_or_none)
 ]
-Durations = Annotated[tuple[PositiveDuration, ...], BeforeValidator(_split)]
+Durations = Annotated[tuple[PositiveDuration, ...], BeforeValidator(split_words)]
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 Count = Annotated[int, BeforeValidator(_not_a_boolean), Field(gt=0)]
 Ratio = Annotated[float, BeforeValidator(_not_a_boolean), Field(ge=0, le=1)]
 Factor = Annotated[float, BeforeValidator(_not_a_boolean), Field(ge=1, le=1000)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
-Networks = Annotated[tuple[Network, ...], BeforeValidator(_split)]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(split_words)]
 Ports = Annotated[tuple[Annotated[range, PlainValidator(_ports)], ...], BeforeValidator(_split_at_commas)]
-Statuses = Annotated[tuple[Annotated[int, PlainValidator(_permanent_status)], ...], BeforeValidator(_split)]
-MasterKeys = Annotated[
-    tuple[Annotated[SecretBytes, PlainValidator(_master_key)], ...], BeforeValidator(_split)
+Statuses = Annotated[
+    tuple[Annotated[int, PlainValidator(_permanent_status)], ...], BeforeValidator(split_words)
 ]
+MasterKeys = Annotated[
+    tuple[Annotated[SecretBytes, PlainValidator(_master_key)], ...], BeforeValidator(split_words)
+]
+SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
 Dsn = Annotated[SecretStr, AfterValidator(_dsn)]
-ListenAddress = Annotated[Address | None, BeforeValidator(_address)]
-ListenPlace = Annotated[Address | UnixSocket | None, BeforeValidator(_place)]
-HostNames = Annotated[tuple[Annotated[str, PlainValidator(_host_name)], ...], BeforeValidator(_split)]
 AbsolutePath = Annotated[Path | None, BeforeValidator(_path), AfterValidator(_absolute)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]

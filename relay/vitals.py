@@ -1,5 +1,6 @@
 """What is counted and measured while a relay runs: a part of the wiring."""
 
+from relay.alerts.alerts import Alerts
 from relay.endpoints.registry import Registry
 from relay.observe.histogram import Histogram
 from relay.observe.loop_lag import LoopLag
@@ -44,6 +45,7 @@ class Vitals:
         listener: Listener,
         registry: Registry,
         slots: Slots,
+        alerts: Alerts,
     ) -> Readings:
         """Return what metrics and the panel are made of: all this, and the state of these parts."""
         backlog = BacklogWatch(
@@ -60,6 +62,7 @@ class Vitals:
             backlog=backlog.states,
             endpoints=registry.states,
             is_endpoint=lambda endpoint_id: registry.get(endpoint_id) is not None,
+            alerts=alerts.counts,
             in_flight=lambda: slots.in_hand,
             notifications=lambda: listener.notifications,
             loop_lag=self.loop_lag.current,

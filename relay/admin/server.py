@@ -13,7 +13,7 @@ from relay.admin.context import CONTEXT, Context
 from relay.admin.failures import Failures
 from relay.admin.problems import Problem, as_json, problem_of
 from relay.admin.routes import add_routes, is_api, route_of
-from relay.config_values import Address, UnixSocket
+from relay.config_places import Address, UnixSocket
 from relay.observe.health import CannotListen
 from relay.observe.logs import get_logger
 

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from relay.config import ConfigError, Settings, load
+from relay.config_places import is_local
 from relay.http.addresses import public_networks
 from relay.store.dsn import database_hosts
 
@@ -53,12 +54,9 @@ def _of(settings: Settings, complain: Complain) -> Iterator[str]:
         complain(
             "the file does not say where the database is; if it is across a private network, add --allow ADDRESS"
         )
-    if settings.metrics.listen is not None and settings.metrics.listen.host not in {
-        "127.0.0.1",
-        "::1",
-        "localhost",
-    }:
-        complain("metrics are served to other machines; if these have private addresses, add --allow NETWORK")
+    for what, place in (("metrics are", settings.metrics.listen), ("the panel is", settings.admin.listen)):
+        if not is_local(place):
+            complain(f"{what} served to other machines; if these have private addresses, add --allow NETWORK")
     for dsn in (settings.database.dsn, settings.database.reader_dsn):
         for host in database_hosts(dsn.get_secret_value()):
             try:

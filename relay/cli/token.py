@@ -11,7 +11,7 @@ from relay.admin.principal import SCOPES, Scope
 from relay.cli import params
 from relay.cli.common import Access, OutputFormat, output_option, say, with_access
 from relay.cli.output import Column, plain, show_fields, show_rows
-from relay.config_values import Address
+from relay.config_places import Address
 from relay.store.session import Session
 
 _COLUMNS = (

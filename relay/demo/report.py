@@ -19,6 +19,8 @@ class Report:
         undone: Transactions that were rolled back.
         invoices: Rows of app.invoices: one for each committed transaction; None if they could not be counted.
         logged: Rows of the delivery log that say delivered; None if they could not be read.
+        refused: Deliveries that the partner refused for good.
+        rescued: Those of them that it took after somebody pressed Retry.
         seconds: How long the demo delivered.
         trouble: Why it ended early, in words; empty if it did not.
     """
@@ -28,6 +30,8 @@ class Report:
     undone: int
     invoices: int | None
     logged: int | None
+    refused: int
+    rescued: int
     seconds: float
     trouble: str = ""
 
@@ -51,6 +55,11 @@ def lines_of(report: Report) -> Iterator[str]:
     yield _counted("duplicates", proof.duplicates, "second arrivals; allowed: delivery is at least once")
     yield _counted("logged", report.logged, "deliveries in relay.delivery_log, against those 2xx")
     yield _counted("invoices", report.invoices, "rows of app.invoices, against the transactions")
+    yield _counted(
+        "given up",
+        report.refused,
+        f"by the partner, on purpose; {report.rescued} taken after a Retry",
+    )
     yield ""
     yield "  " + ", ".join(f"{kind} {proof.count(kind)}" for kind in KINDS)
     yield ""

@@ -27,6 +27,7 @@ class Screen:
         hints: Where to look.
 
     Attributes:
+        hints: The same; more may be put before them until it is shown.
         state: What is being done, in a few words.
     """
 
@@ -34,7 +35,7 @@ class Screen:
         self.state = ""
         self._tally = tally
         self._goal = goal
-        self._hints = hints
+        self.hints = hints
         self._started = time.monotonic()
         self._speed = Speed(tally.arrived.total)
 
@@ -59,7 +60,7 @@ class Screen:
                 await asyncio.sleep(1 / PICTURES_A_SECOND)
 
     async def _write(self) -> None:
-        for hint in self._hints:
+        for hint in self.hints:
             say(f"{hint.name}: {hint.command}" + (f"  {hint.note}" if hint.note else ""))
         while True:
             await asyncio.sleep(LINES_APART)
@@ -69,7 +70,7 @@ class Screen:
         seconds = time.monotonic() - self._started
         return View(
             tally=self._tally,
-            hints=self._hints,
+            hints=self.hints,
             goal=self._goal,
             seconds=seconds,
             speed=self._speed.per_second(seconds),

@@ -3,19 +3,23 @@
 import asyncio
 import time
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 
-from relay.admin.operations import endpoints
+from relay.admin.operations import endpoints, tokens
 from relay.admin.operations.endpoint_values import NewEndpoint, UrlRules
+from relay.admin.operations.endpoints import AddedEndpoint
 from relay.config import Security
+from relay.demo import partner
 from relay.demo.application import STATEMENT_LIMIT, Application
 from relay.demo.business import SCHEMA, SUBSCRIPTIONS, TENANT
 from relay.demo.daemon import LOOPBACK, Daemon
 from relay.demo.harm import NoHarm
+from relay.demo.partner import Partner
 from relay.demo.picture import Hint
 from relay.demo.proof import compare_with_log, prove
 from relay.demo.receiver import Receiver
@@ -34,7 +38,13 @@ STANDSTILL = 20.0
 LAST_WAIT = 6.0
 """The same once it was asked to end."""
 LOOK_EVERY = 0.25
-DELIVERED = "select event_id::text as id, endpoint_id from relay.delivery_log where outcome = 'delivered'"
+LINK_LIFETIME = timedelta(days=1)
+"""The link to the panel can be used as long as somebody may watch."""
+DELIVERED = """
+select event_id::text as id, endpoint_id
+from relay.delivery_log
+where outcome = 'delivered' and endpoint_id = any($1::uuid[])
+"""
 LOG_LIMIT = 60.0
 """Seconds to read the delivery log at the end."""
 
@@ -62,6 +72,7 @@ class Show:
         dsn: The database, empty.
         log: The file for what the relay writes.
         port: For the relay's health endpoints.
+        admin_port: For its panel.
         hints: Where to look meanwhile.
         stops: When to end.
         harm: What to do wrong on purpose.
@@ -74,18 +85,21 @@ class Show:
         dsn: str,
         log: Path,
         port: int,
+        admin_port: int,
         hints: tuple[Hint, ...],
         stops: Stops,
         harm: NoHarm,
     ) -> None:
         self._dsn = dsn
         self._port = port
+        self._admin_port = admin_port
         self._stops = stops
         self._harm = harm
         self._tally = Tally()
         self._application = Application(dsn=dsn, tally=self._tally, goal=plan.events, rate=plan.rate)
         self._daemon = Daemon(log)
         self._receiver = Receiver(tally=self._tally, harm=harm)
+        self._partner = Partner()
         self._screen = Screen(tally=self._tally, goal=plan.events, hints=hints)
         self._names: dict[UUID, str] = {}
 
@@ -93,10 +107,10 @@ class Show:
         """Run to the end and return what there is to say about it."""
         await self._prepare()
         started = time.monotonic()
-        async with self._receiver:
-            await self._add_endpoints()
+        async with self._receiver, self._partner:
+            await self._set_up()
             try:
-                await self._daemon.start(dsn=self._dsn, port=self._port)
+                await self._daemon.start(dsn=self._dsn, port=self._port, admin_port=self._admin_port)
                 async with self._screen.shown():
                     trouble = await self._live()
             finally:
@@ -111,22 +125,35 @@ class Show:
         finally:
             await connection.close()
 
-    async def _add_endpoints(self) -> None:
+    async def _set_up(self) -> None:
+        """Add the endpoints and what the partner is to refuse, and make the link to the panel."""
+        session = Session(self._dsn, name="demo")
+        try:
+            for name, patterns in SUBSCRIPTIONS.items():
+                added = await self._add(session, self._receiver.url(name), name, TENANT, patterns)
+                self._receiver.secrets[name] = added.secret
+                self._names[added.endpoint.id] = name
+            added = await self._add(session, self._partner.url, partner.DESCRIPTION, partner.TENANT, ("*",))
+            self._partner.secret = added.secret
+            self._screen.hints = (await self._panel_hint(session), *self._screen.hints)
+        finally:
+            await session.close()
+        await partner.insert_shipments(self._dsn)
+
+    async def _add(
+        self, session: Session, url: str, description: str, tenant: str, patterns: tuple[str, ...]
+    ) -> AddedEndpoint:
         security = Security(allow_http=True, allow_cidrs=(ip_network(LOOPBACK),))
         rules = UrlRules(
             allow_http=True, allow_ports=security.allow_ports, policy=address_policy(security), own=()
         )
-        session = Session(self._dsn, name="demo")
-        try:
-            for name, patterns in SUBSCRIPTIONS.items():
-                wanted = NewEndpoint(
-                    url=self._receiver.url(name), description=name, tenant=TENANT, event_types=patterns
-                )
-                added = await endpoints.add(session, wanted, rules=rules, box=SecretBox(), actor="demo")
-                self._receiver.secrets[name] = added.secret
-                self._names[added.endpoint.id] = name
-        finally:
-            await session.close()
+        wanted = NewEndpoint(url=url, description=description, tenant=tenant, event_types=patterns)
+        return await endpoints.add(session, wanted, rules=rules, box=SecretBox(), actor="demo")
+
+    async def _panel_hint(self, session: Session) -> Hint:
+        made = await tokens.create(session, "demo", scope="admin", actor="demo")
+        code = await tokens.create_link_code(session, made.token.id, lifetime=LINK_LIFETIME)
+        return Hint(name="panel", command=f"http://127.0.0.1:{self._admin_port}/sign-in?code={code}")
 
     async def _live(self) -> str:
         """Deliver until everything has arrived, or something is in the way; return what, or nothing."""
@@ -200,6 +227,8 @@ class Show:
             undone=tally.undone,
             invoices=invoices,
             logged=None if logged is None else len(logged),
+            refused=self._partner.refused,
+            rescued=self._partner.taken,
             seconds=seconds,
             trouble=trouble,
         )
@@ -209,7 +238,7 @@ class Show:
         connection = await asyncpg.connect(self._dsn, command_timeout=LOG_LIMIT)
         try:
             invoices: int = await connection.fetchval("select count(*) from app.invoices")
-            rows = await connection.fetch(DELIVERED)
+            rows = await connection.fetch(DELIVERED, list(self._names))
         finally:
             await connection.close()
         return invoices, [

@@ -15,6 +15,7 @@ from relay.demo.stops import Stops
 from relay.embedded import EmbeddedPostgres
 
 HEALTH_PORT = 9420
+ADMIN_PORT = 8420
 THROW_AWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 """The database does not outlive the demo, so it need not reach the disk."""
 
@@ -37,6 +38,7 @@ async def demonstrate(plan: Plan) -> Report:
         with (
             EmbeddedPostgres(data_dir, bindir=plan.bindir, options=THROW_AWAY) as server,
             reserved_port(HEALTH_PORT) as port,
+            reserved_port(ADMIN_PORT) as admin_port,
         ):
             log = folder / "relay.log"
             show = Show(
@@ -44,6 +46,7 @@ async def demonstrate(plan: Plan) -> Report:
                 dsn=server.dsn,
                 log=log,
                 port=port,
+                admin_port=admin_port,
                 hints=_hints(data_dir, log, port),
                 stops=stops,
                 harm=harm,

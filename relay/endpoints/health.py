@@ -71,6 +71,10 @@ class Standings:
         except KeyError:
             return self._standings.setdefault(endpoint_id, Standing())
 
+    def broken(self) -> list[UUID]:
+        """Return the endpoints whose breaker is not closed."""
+        return [each for each, standing in self._standings.items() if standing.breaker.state != "closed"]
+
     # Slots.
 
     def hold(self, endpoint_id: UUID, count: int) -> None:

@@ -23,7 +23,16 @@ from relay.store.watch import Backoff
 
 log = get_logger()
 
-NoticeType = Literal["endpoint.unhealthy", "endpoint.disabled", "endpoint.recovered", "delivery.dead"]
+NoticeType = Literal[
+    "endpoint.unhealthy",
+    "endpoint.disabled",
+    "endpoint.recovered",
+    "delivery.dead",
+    "alert.raised",
+    "alert.cleared",
+]
+_NOBODY = ""
+"""The tenant of what is no tenant's trouble: never the operator's, which has a name."""
 MOST_WAITING = 10_000
 MOST_A_BATCH = 500
 LINGER = 0.05
@@ -87,6 +96,20 @@ class Notices:
     def recovered(self, news: News) -> None:
         """Tell that an endpoint takes deliveries again of which that it fails was told."""
         self._of_endpoint("endpoint.recovered", news.endpoint_id, _failing(news))
+
+    def alert(
+        self,
+        event_type: Literal["alert.raised", "alert.cleared"],
+        endpoint_id: UUID | None,
+        about: Mapping[str, Any],
+    ) -> None:
+        """Tell of an alert; of one endpoint, unless `endpoint_id` is None."""
+        if endpoint_id is None:
+            self._put(event_type, _NOBODY, about)
+            return
+        endpoint = self._registry.get(endpoint_id)
+        if endpoint is not None:
+            self._put(event_type, endpoint.tenant, {**about, "tenant": endpoint.tenant})
 
     async def run(self) -> None:
         """Store what is told until cancelled."""

@@ -83,6 +83,9 @@ class Registry:
         """Return an endpoint, or None if it was removed or never there."""
         return self._endpoints.get(endpoint_id)
 
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self._endpoints.values())
+
     def states(self) -> Iterator[tuple[UUID, str]]:
         """Yield every endpoint's id and its state: `active`, or why it takes no deliveries."""
         for endpoint in self._endpoints.values():

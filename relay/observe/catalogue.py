@@ -204,6 +204,30 @@ CATALOGUE: tuple[LogEvent, ...] = (
         "The database refused a statement that ought to go through; it is tried again.",
         ("part", "detail"),
     ),
+    LogEvent(
+        "alert.raised",
+        "warning",
+        "Something goes wrong and somebody should look; `detail` says what to do.",
+        ("alert", "endpoint_id", "detail"),
+    ),
+    LogEvent(
+        "alert.cleared",
+        "info",
+        "What an alert was raised for is over.",
+        ("alert", "endpoint_id", "waited_ms"),
+    ),
+    LogEvent(
+        "alert.undelivered",
+        "error",
+        "A URL of `alerts.sinks` did not take an alert, and it is not tried again.",
+        ("alert", "sink", "detail"),
+    ),
+    LogEvent(
+        "alert.sink_refused",
+        "error",
+        "A URL of `alerts.sinks` may not be called by the rules of `[security]`; it gets nothing.",
+        ("sink", "detail"),
+    ),
     LogEvent("schema.migrated", "info", "A migration was applied.", ("version", "duration_ms")),
     LogEvent("config.reloaded", "info", "A new configuration is in force.", ("changed", "needs_restart")),
     LogEvent(

@@ -1,6 +1,7 @@
 """The keys that log lines have, and what each means."""
 
 COMMON_KEYS: dict[str, str] = {
+    "alert": "the name of the alert",
     "event_id": "the event's id, the one that receivers see",
     "event_type": "the event's type",
     "endpoint_id": "the endpoint's id",
@@ -44,6 +45,7 @@ KEYS: dict[str, str] = {
     "port": "the TCP port",
     "problems": "everything that is wrong, one sentence each",
     "reason": "why, always from a fixed list",
+    "sink": "scheme and host of a URL in `alerts.sinks`",
     "tenant": "the tenant",
     "unfinished": "how many were still in flight when the drain ended",
     "uptime_s": "how long the process ran, in seconds",

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from relay.config_values import Address
+from relay.config_places import Address
 
 
 class CannotListen(Exception):  # noqa: N818 - it says what the matter is

@@ -146,11 +146,19 @@ CATALOGUE: tuple[MetricKind, ...] = (
         "gauge",
         "Delivered ÷ (delivered + failing), each delivery once in the window; NaN if there was none.",
         {"window": "`5m` or `1h`"},
-        "Failing: a charged attempt failed in the window and no 2xx followed. Relay's own faults do not count, nor "
-        "does what only waits for a paused or disabled endpoint; what failed before the pause counts until the window "
-        "has passed. A delivery that waits for its next attempt for longer than the window has left it. It is kept in "
-        "memory, in steps of ten seconds: it knows what this process recorded, by the time of the record, and nothing "
+        "Failing: a charged attempt failed in the window and no 2xx followed, or it is due while the breaker of its "
+        "endpoint is open; of one endpoint 1000 of these are counted at most. Relay's own faults do not count, nor "
+        "does what fails or waits at an endpoint that is paused or disabled. A delivery that waits for its next "
+        "attempt for longer than the window has left it. It is kept in memory, in steps of ten seconds: it knows what "
+        "this process recorded, by the time of the record, and nothing "
         f"from before its start. Beyond {MOST_FAILING} failing deliveries the others are counted by the attempt.",
+    ),
+    MetricKind(
+        "relay_alert_active",
+        "gauge",
+        "How many alerts last.",
+        {"alert": "its name, as in [alerts](alerts.md); of endpoints there may be several"},
+        "Only the active relay knows of any. They are raised, shown and sent without Prometheus as well.",
     ),
     MetricKind(
         "relay_log_lines_dropped_total",

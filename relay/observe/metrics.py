@@ -16,11 +16,11 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from relay import __version__
+from relay.observe.endpoint_counts import CLASSES
 from relay.observe.histogram import Histogram
 from relay.observe.logs import lines_dropped
 from relay.observe.metric_catalogue import METRICS
 from relay.observe.readings import Readings, Waiting
-from relay.observe.tally import CLASSES
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
 """Values of the labels, in the order of the catalogue, and the number."""
@@ -93,11 +93,11 @@ class RelayCollector(Collector):
 
     def _of_endpoints(self) -> Iterator[Metric]:
         readings, tally = self._readings, self._readings.tally
-        tally.forget_endpoints(readings.is_endpoint)
-        counts = [(str(endpoint_id), each) for endpoint_id, each in tally.endpoints.items()]
+        tally.endpoints.forget(readings.is_endpoint)
+        counts = [(str(endpoint_id), each) for endpoint_id, each in tally.endpoints.named().items()]
         attempts = [
             ((endpoint, name), count)
-            for endpoint, each in [*counts, (OTHER, tally.others)]
+            for endpoint, each in [*counts, (OTHER, tally.endpoints.others())]
             for name, count in zip(CLASSES, each, strict=True)
             if count
         ]
@@ -121,6 +121,7 @@ class RelayCollector(Collector):
 
     def _of_process(self) -> Iterator[Metric]:
         readings = self._readings
+        yield _metric("relay_alert_active", _by_label(readings.alerts()))
         yield _metric("relay_active", [((), readings.is_active())])
         yield _metric("relay_loop_lag_seconds", [((), readings.loop_lag())])
         yield _metric("relay_log_lines_dropped_total", [((), lines_dropped())])

@@ -42,6 +42,7 @@ class Readings:
         backlog: By state; None while it is not known.
         endpoints: Each endpoint's id and state.
         is_endpoint: Whether there is an endpoint of this id.
+        alerts: How many alerts last, by name.
         in_flight: How many deliveries are in hand.
         notifications: How many wake-ups were heard.
         loop_lag: In seconds.
@@ -58,6 +59,7 @@ class Readings:
     backlog: Callable[[], Backlog | None]
     endpoints: Callable[[], Iterable[tuple[UUID, str]]]
     is_endpoint: Callable[[UUID], bool]
+    alerts: Callable[[], Mapping[str, int]]
     in_flight: Callable[[], int]
     notifications: Callable[[], int]
     loop_lag: Callable[[], float]

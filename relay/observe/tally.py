@@ -21,6 +21,7 @@ from relay.model import (
     Result,
     Retrying,
 )
+from relay.observe.endpoint_counts import CLASSES, REPEATED, SUCCESS, EndpointCounts
 from relay.observe.histogram import Histogram
 from relay.observe.success import WINDOWS, SuccessRate
 
@@ -28,9 +29,6 @@ ATTEMPT_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 FIRST_REQUEST_BOUNDS = (0.001, 0.0025, *ATTEMPT_BOUNDS, 300.0)
 DELIVERY_BOUNDS = (*ATTEMPT_BOUNDS, 300.0, 1800.0, 7200.0, 43_200.0, 259_200.0)
 
-CLASSES = ("error", "1xx", "2xx", "3xx", "4xx", "5xx")
-"""What came back: a status of this class, or no answer."""
-SUCCESS = CLASSES.index("2xx")
 OUTCOMES: dict[type[Outcome], str] = {
     Delivered: "delivered",
     Retrying: "retrying",
@@ -47,27 +45,25 @@ class Tally:
     """Counts attempts and deliveries since the start of the process.
 
     Args:
-        max_endpoints: So many endpoints have counts of their own; the others share one.
+        max_endpoints: So many endpoints are shown with counts of their own; the others together.
         clock: Monotonic seconds.
 
     Attributes:
         attempts: By outcome; `stale` ones changed nothing.
         deliveries: Those that ended, by state.
-        endpoints: Charged attempts of each endpoint, in the order of `CLASSES`.
-        others: The same of the endpoints without counts of their own.
+        endpoints: Charged attempts of each endpoint.
+        success: The share of deliveries that succeed.
     """
 
     def __init__(self, *, max_endpoints: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._max_endpoints = max_endpoints
         self._clock = clock
         self.attempts = dict.fromkeys(("delivered", "retrying", "dead", "released", "stale"), 0)
         self.deliveries = dict.fromkeys(ENDED, 0)
         self.attempt_duration = Histogram(ATTEMPT_BOUNDS)
         self.first_request_latency = Histogram(FIRST_REQUEST_BOUNDS)
         self.delivery_latency = Histogram(DELIVERY_BOUNDS)
-        self._success = SuccessRate()
-        self.endpoints: dict[UUID, list[int]] = {}
-        self.others = [0] * len(CLASSES)
+        self.success = SuccessRate()
+        self.endpoints = EndpointCounts(most_named=max_endpoints)
 
     def batch(self, results: Iterable[Result], stale: Collection[Key]) -> None:
         """Count results whose record is committed.
@@ -87,12 +83,7 @@ class Tally:
     def success_ratios(self) -> dict[str, float]:
         """Return the share of deliveries that succeed, by window."""
         now = self._clock()
-        return {name: self._success.ratio(seconds, now) for name, seconds in WINDOWS.items()}
-
-    def forget_endpoints(self, is_known: Callable[[UUID], bool]) -> None:
-        """Drop the counts of endpoints that were removed, so that others may have counts of their own."""
-        for endpoint_id in [each for each in self.endpoints if not is_known(each)]:
-            del self.endpoints[endpoint_id]
+        return {name: self.success.ratio(seconds, now) for name, seconds in WINDOWS.items()}
 
     def _count_plain(self, results: Iterable[Result], stale: Collection[Key], now: float) -> list[Result]:
         """Count what was delivered with the first attempt, which is nearly all, and return the rest.
@@ -101,7 +92,7 @@ class Tally:
         """
         rest = []
         durations, firsts = self.attempt_duration.counts, self.first_request_latency.counts
-        latencies, endpoints = self.delivery_latency.counts, self.endpoints
+        latencies, endpoints = self.delivery_latency.counts, self.endpoints.by_id
         plain, sending, waiting = 0, 0.0, 0.0
         for result in results:
             claim, outcome, attempt, _ = result
@@ -121,7 +112,7 @@ class Tally:
             latencies[bisect_left(DELIVERY_BOUNDS, ended - created)] += 1
             sending += ended - started
             waiting += started - created
-            (endpoints.get(claim.endpoint_id) or self._counts_of(claim.endpoint_id))[SUCCESS] += 1
+            (endpoints.get(claim.endpoint_id) or self.endpoints.of(claim.endpoint_id))[SUCCESS] += 1
         self._count_delivered(plain, max(sending, 0.0), max(waiting, 0.0), now)
         return rest
 
@@ -131,7 +122,7 @@ class Tally:
         self.attempt_duration.total += sending
         self.first_request_latency.total += waiting
         self.delivery_latency.total += waiting + sending
-        self._success.delivered(count, now)
+        self.success.delivered(count, now)
 
     def _count(self, result: Result, now: float, *, is_stale: bool) -> None:
         if result.attempt is not None:
@@ -145,7 +136,10 @@ class Tally:
         self.attempt_duration.add(attempt.ended_at - attempt.started_at)
         if isinstance(result.outcome, Released):
             return  # our own fault: it tells nothing of the endpoint, and the delivery comes again as it was
-        self._counts_of(claim.endpoint_id)[_class_of(attempt.answer)] += 1
+        counts, came = self.endpoints.of(claim.endpoint_id), _class_of(attempt.answer)
+        counts[came] += 1
+        if came == SUCCESS and (is_stale or claim.delivered_before):
+            counts[REPEATED] += 1
         is_first = claim.attempts == 0 and not claim.delivered_before and not is_stale
         if is_first and claim.event is not None:
             self.first_request_latency.add(attempt.started_at - claim.event.created_at)
@@ -155,20 +149,12 @@ class Tally:
         if outcome in self.deliveries:
             self.deliveries[outcome] += 1
         if isinstance(result.outcome, Delivered):
-            self._success.recovered(hash(claim.key))
-            self._success.delivered(1, now)
+            self.success.recovered(hash(claim.key))
+            self.success.delivered(1, now)
             if claim.event is not None:
                 self.delivery_latency.add(result.ended_at - claim.event.created_at)
         elif result.attempt is not None and not isinstance(result.outcome, Released):
-            self._success.failed(hash(claim.key), now)
-
-    def _counts_of(self, endpoint_id: UUID) -> list[int]:
-        counts = self.endpoints.get(endpoint_id)
-        if counts is None:
-            if len(self.endpoints) >= self._max_endpoints:
-                return self.others
-            counts = self.endpoints[endpoint_id] = [0] * len(CLASSES)
-        return counts
+            self.success.failed(hash(claim.key), claim.endpoint_id, now)
 
 
 def _class_of(answer: Answer) -> int:

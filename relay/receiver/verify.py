@@ -98,11 +98,13 @@ def verify(  # noqa: PLR0917 - a published signature
     Raises:
         VerificationError: The request, or a secret, is not valid; `.reason` says why.
         ValueError: `format`, `tolerance` or `now` is not one of the values above.
+        TypeError: `format`, `tolerance` or `now` is of another type. What a request consists of never
+            raises anything but VerificationError, whatever its type.
     """
     if format not in {"standard", "x-webhook", "any"}:
         raise ValueError(f"format must be standard, x-webhook or any, not {format!r}")
     moment = time.time() if now is None else now
-    if not (tolerance >= 0 and math.isfinite(moment)):
+    if not (tolerance >= 0 and -math.inf < moment < math.inf):
         raise ValueError("tolerance must be 0 or more seconds, and now a finite Unix time")
     content = _bytes_of(body)
     keys = [(text.encode("ascii"), key) for text, key in map(_parse_secret, _list_of(secrets))]
@@ -224,20 +226,18 @@ def _pair_of(pair: Any) -> tuple[str, Any]:
         name, value = pair if isinstance(pair, (tuple, list)) else ()
     except ValueError:
         raise VerificationError("invalid_headers", "headers must be a mapping or a list of pairs") from None
-    if isinstance(name, bytes):
-        name = name.decode("latin-1")
-    if not isinstance(name, str):
+    if not isinstance(name, (str, bytes)):
         raise VerificationError("invalid_headers", "the name of a header is not text")
     # A longer name is none of ours and is not worth lowering.
-    return (name.lower() if len(name) <= MAX_NAME_LENGTH else ""), value
+    if len(name) > MAX_NAME_LENGTH:
+        return "", value
+    return (name.decode("latin-1") if isinstance(name, bytes) else name).lower(), value
 
 
 def _text_of(name: str, value: Any) -> str:
-    if isinstance(value, bytes):
-        value = value.decode("latin-1")
-    if not isinstance(value, str) or not value.isascii() or len(value) > MAX_HEADER_LENGTH:
+    if not isinstance(value, (str, bytes)) or len(value) > MAX_HEADER_LENGTH or not value.isascii():
         raise VerificationError("invalid_header", f"{name} is not ASCII text of {MAX_HEADER_LENGTH} or less")
-    return value
+    return value.decode("ascii") if isinstance(value, bytes) else value
 
 
 def _required(found: dict[str, str], name: str) -> str:

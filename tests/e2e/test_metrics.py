@@ -84,7 +84,8 @@ async def test_times_are_of_the_order_that_they_were(world: World, port: int) ->
     attempt = seen.value("relay_attempt_duration_seconds_sum")
     assert first is not None
     assert attempt is not None
-    assert 0 < first <= received.wall - row["at"] + 0.01
+    # The database's clock is known to half a round trip, which takes its time on a busy machine.
+    assert 0 < first <= received.wall - row["at"] + 0.5
     assert whole == pytest.approx(first + attempt)
 
 

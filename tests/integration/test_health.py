@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 
-from relay.config_values import Address
+from relay.config_places import Address
 from relay.observe.health import CannotListen, HealthServer
 
 

@@ -79,6 +79,29 @@ async def test_the_due_deliveries_of_an_endpoint_that_is_there_are_not_walked_to
     assert await most_read(rolled_back, "end_unknown", [DEAD]) < LIMIT
 
 
+@pytest.mark.parametrize("is_analyzed", [False, True], ids=["not analyzed", "analyzed"])
+async def test_looking_for_alerts_reads_no_more_of_an_endpoint_than_it_asks_for(
+    rolled_back: asyncpg.Connection, *, is_analyzed: bool
+) -> None:
+    await fill(rolled_back)
+    if not is_analyzed:
+        await rolled_back.execute("delete from pg_statistic where starelid = 'relay.delivery'::regclass")
+    for name, arguments in (("due_blocked", ([DEAD, QUIET], 100)), ("overdue", (0.0, 10))):
+        plan = orjson.loads(
+            await rolled_back.fetchval(f"explain (analyze, format json) {query(name)}", *arguments)
+        )
+        of_delivery = [step for step in steps(plan[0]["Plan"]) if step.get("Relation Name") == "delivery"]
+        assert of_delivery
+        for step in of_delivery:
+            assert step["Actual Loops"] * step["Actual Rows"] <= LIMIT, name
+
+    rows = await rolled_back.fetch(query("due_blocked"), [DEAD, QUIET], 100)
+    assert {row["endpoint_id"]: (row["untried"], row["tried"]) for row in rows} == {
+        DEAD: (100, 0),
+        QUIET: (3, 0),
+    }
+
+
 async def test_leases_that_came_and_went_are_not_walked_by_a_claim(rolled_back: asyncpg.Connection) -> None:
     await rolled_back.execute(
         "insert into relay.delivery (event_seq, endpoint_id, size, next_attempt_at, claimed_by)"

@@ -14,11 +14,13 @@ from pydantic import SecretStr, ValidationError
 
 from relay.cli.config import config
 from relay.config import Settings, changed_needing_restart, flatten, known_keys, load
-from relay.config_values import Address, mask_dsn, shown
+from relay.config_places import Address
+from relay.config_values import mask_dsn, shown
 from tests.support.configuration import forget_surroundings, problems_of, written
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 KEY = b64encode(bytes(range(32))).decode()
+SIGNING = "whsec_" + KEY
 DSN = "postgresql://relay:hunter2@db.example/app"
 
 
@@ -264,3 +266,43 @@ def test_the_command_line_starts_without_importing_pydantic() -> None:
     program = "import relay.cli.config, relay.cli.systemd, sys; sys.exit('pydantic' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], timeout=30, check=False).returncode == 0
+
+
+def test_sinks_are_read_with_their_form_and_shown_without_what_is_secret_in_them() -> None:
+    urls = ["https://ops.example.com/relay?token=hunter2", "slack+https://hooks.slack.com/services/hunter2"]
+    settings = load(None, {"alerts.sinks": urls, "alerts.secret": SIGNING}).settings
+
+    assert [(sink.url, sink.is_slack) for sink in settings.alerts.sinks] == [
+        (urls[0], False),
+        (urls[1].removeprefix("slack+"), True),
+    ]
+    assert shown(settings.alerts.sinks) == [
+        "https://ops.example.com/***",
+        "slack+https://hooks.slack.com/***",
+    ]
+    assert shown(settings.alerts.secret) == "whsec_***"
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        ({"alerts.sinks": ["ftp://hunter2"]}, "alerts.sinks"),
+        ({"alerts.sinks": ["https://me:hunter2@ops.example.com/"], "alerts.secret": SIGNING}, "alerts.sinks"),
+        ({"alerts.secret": "hunter2"}, "alerts.secret"),
+        ({"alerts.secret": "whsec_hunter2="}, "alerts.secret"),
+        ({"alerts.sinks": ["https://ops.example.com/"]}, "alerts.secret"),
+    ],
+)
+def test_what_is_wrong_with_sinks_is_told_without_what_is_secret(
+    overrides: dict[str, object], key: str
+) -> None:
+    problem = problems_of(overrides=overrides)
+
+    assert "\n" not in problem
+    assert problem.startswith(f"{key} (")
+    assert "hunter2" not in problem
+
+
+def test_slack_needs_no_secret() -> None:
+    assert load(None, {"alerts.sinks": "slack+https://hooks.slack.com/x"}).settings.alerts.sinks

@@ -14,7 +14,15 @@ def report(*findings: Finding, trouble: str = "", invoices: int | None = 3) -> R
         findings=findings,
     )
     return Report(
-        proof=proof, transactions=3, undone=1, invoices=invoices, logged=9, seconds=1.25, trouble=trouble
+        proof=proof,
+        transactions=3,
+        undone=1,
+        invoices=invoices,
+        logged=9,
+        refused=3,
+        rescued=1,
+        seconds=1.25,
+        trouble=trouble,
     )
 
 

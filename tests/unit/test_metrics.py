@@ -48,6 +48,7 @@ def readings() -> Readings:
         backlog=lambda: {"held": Waiting(deliveries=7, oldest_age=12.5)},
         endpoints=lambda: ENDPOINTS,
         is_endpoint=lambda _: True,
+        alerts=lambda: {"low_delivery_rate": 1, "backlog_age": 0},
         in_flight=lambda: 3,
         notifications=lambda: 4,
         loop_lag=lambda: 0.25,

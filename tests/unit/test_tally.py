@@ -18,8 +18,9 @@ from relay.model import (
     Result,
     Retrying,
 )
+from relay.observe.endpoint_counts import CLASSES
 from relay.observe.histogram import Histogram
-from relay.observe.tally import CLASSES, Key, Tally
+from relay.observe.tally import Key, Tally
 from tests.support.results import claim, result
 
 FAILURE = Failure(code="timeout", message="too slow")
@@ -59,7 +60,7 @@ def test_a_delivery_at_the_first_attempt_counts_everywhere() -> None:
     assert counted(tally.attempt_duration) == {0.5: 1}
     assert counted(tally.delivery_latency) == {0.5: 1}
     assert tally.delivery_latency.total == pytest.approx(0.5)
-    assert classes(tally.endpoints[delivered.claim.endpoint_id]) == {"2xx": 1}
+    assert classes(tally.endpoints.named()[delivered.claim.endpoint_id]) == {"2xx": 1}
     assert tally.success_ratios() == {"5m": 1.0, "1h": 1.0}
 
 
@@ -69,7 +70,7 @@ def test_an_attempt_that_fails_ends_nothing_and_lowers_the_ratio() -> None:
 
     assert nonzero(tally.attempts) == {"delivered": 1, "retrying": 1}
     assert nonzero(tally.deliveries) == {"delivered": 1}
-    assert classes(tally.endpoints[failed.claim.endpoint_id]) == {"5xx": 1}
+    assert classes(tally.endpoints.named()[failed.claim.endpoint_id]) == {"5xx": 1}
     assert sum(tally.first_request_latency.counts) == 2
     assert sum(tally.delivery_latency.counts) == 1
     assert tally.success_ratios()["5m"] == 0.5
@@ -84,7 +85,7 @@ def test_a_delivery_that_succeeds_at_last_is_delivered_from_its_insert_on() -> N
     assert nonzero(tally.deliveries) == {"delivered": 1}
     assert counted(tally.delivery_latency) == {300.0: 1}
     assert sum(tally.first_request_latency.counts) == 1
-    assert classes(tally.endpoints[endpoint_id]) == {"error": 1, "2xx": 1}
+    assert classes(tally.endpoints.named()[endpoint_id]) == {"error": 1, "2xx": 1}
     assert tally.success_ratios()["5m"] == 1.0
 
 
@@ -102,7 +103,7 @@ def test_a_fault_of_our_own_blames_no_endpoint_and_leaves_the_ratio_alone() -> N
     tally = tallied(result(outcome=Released(delay=5.0), answer=FAILURE), result())
 
     assert nonzero(tally.attempts) == {"released": 1, "delivered": 1}
-    assert len(tally.endpoints) == 1
+    assert len(tally.endpoints.named()) == 1
     assert sum(tally.first_request_latency.counts) == 1
     assert tally.success_ratios()["5m"] == 1.0
 
@@ -136,17 +137,17 @@ def test_endpoints_beyond_the_limit_share_their_counts_and_a_removed_one_makes_r
     first, second = uuid4(), uuid4()
     both = [result(claim(endpoint_id=first)), result(claim(endpoint_id=second), RETRYING, answer=FAILURE)]
     tally = tallied(*both, max_endpoints=1)
-    assert (list(tally.endpoints), classes(tally.others)) == ([first], {"error": 1})
+    assert (list(tally.endpoints.named()), classes(tally.endpoints.others())) == ([first], {"error": 1})
 
-    tally.forget_endpoints(lambda endpoint_id: endpoint_id != first)
+    tally.endpoints.forget(lambda endpoint_id: endpoint_id != first)
     tally.batch(both[1:], ())
-    assert classes(tally.endpoints[second]) == {"error": 1}
+    assert classes(tally.endpoints.named()[second]) == {"error": 1}
 
 
 def test_a_status_that_http_does_not_know_is_no_answer() -> None:
     answered = result(outcome=RETRYING, answer=status(999))
 
-    assert classes(tallied(answered).endpoints[answered.claim.endpoint_id]) == {"error": 1}
+    assert classes(tallied(answered).endpoints.named()[answered.claim.endpoint_id]) == {"error": 1}
 
 
 def test_clocks_that_disagree_do_not_make_a_sum_fall() -> None:
@@ -189,6 +190,4 @@ def test_counting_in_one_loop_comes_to_the_same_as_one_by_one(batch: list[Result
         one, other = getattr(fast, name), getattr(slow, name)
         assert one.counts == other.counts
         assert one.total == pytest.approx(other.total)
-    assert sum(map(sum, (*fast.endpoints.values(), fast.others))) == sum(
-        map(sum, (*slow.endpoints.values(), slow.others))
-    )
+    assert fast.endpoints.by_id == slow.endpoints.by_id

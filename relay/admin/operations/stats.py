@@ -10,6 +10,8 @@ from relay.store.session import Session
 
 LATELY = 300.0
 """Seconds that `lately` tells of."""
+ALIVE_FOR = 15.0
+"""Seconds for which a relay counts as running after it was last seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ async def gather(session: Session) -> Stats:
     waiting = await session.fetch("backlog_exact")
     sizes = orjson.loads(row["sizes"])
     return Stats(
-        is_relay_running=row["active_seen_ago"] is not None and row["active_seen_ago"] < 15,  # noqa: PLR2004
+        is_relay_running=is_seen_lately(row["active_seen_ago"]),
         attempts=row["attempts"],
         attempts_per_second=round(row["attempts"] / LATELY, 1),
         success_ratio=round(row["delivered"] / row["attempts"], 4) if row["attempts"] else None,
@@ -67,3 +69,8 @@ async def gather(session: Session) -> Stats:
         rows={each["table"]: each["rows"] for each in sizes},
         log_begins=row["log_begins"],
     )
+
+
+def is_seen_lately(seconds_ago: float | None) -> bool:
+    """Say whether a relay that was last seen so long ago is running; None: there was none."""
+    return seconds_ago is not None and seconds_ago < ALIVE_FOR

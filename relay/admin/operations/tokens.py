@@ -113,10 +113,10 @@ async def find(session: Session, secret: str) -> Token | None:
     return None if row is None else _token_of(row)
 
 
-async def create_link_code(session: Session, token_id: UUID) -> str:
-    """Return a code that signs in once, within `LINK_LIFETIME`, as who has the token."""
+async def create_link_code(session: Session, token_id: UUID, *, lifetime: timedelta = LINK_LIFETIME) -> str:
+    """Return a code that signs in once, within its lifetime, as who has the token."""
     code = _random_secret()
-    await session.fetch("sign_in_code_create", _hash(code), token_id, LINK_LIFETIME)
+    await session.fetch("sign_in_code_create", _hash(code), token_id, lifetime)
     return code
 
 
