@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.support.strict", "tests.support.database"]
+pytest_plugins = ["tests.support.strict", "tests.support.database", "tests.support.full"]

@@ -29,7 +29,7 @@ STOPPING = web.AppKey("stopping", asyncio.Event)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
-    at: float
+    began: float
     picture: Picture
 
 
@@ -49,17 +49,18 @@ class Live:
         self.viewers = 0
 
     async def picture(self, tenant: str | None, *, at_most: float = EVERY) -> Picture:
-        """Return how it goes, as it was seen at most `at_most` seconds ago.
+        """Return how it goes, as it was seen at most `at_most` seconds before somebody asked.
+
+        Who asks while a look is under way waits for the next, which is then one for all of them.
 
         Raises:
             DatabaseAway: The database cannot be asked.
         """
+        asked = self._clock()
         async with self._looking:
             kept = self._kept.get(tenant)
-            if kept is None or kept.at + at_most <= self._clock():
-                async with self._sessions.session() as session:
-                    picture = await overview.look(session, tenant)
-                kept = self._keep(tenant, picture)
+            if kept is None or kept.began < asked - at_most:
+                kept = await self._look(tenant)
             return kept.picture
 
     @asynccontextmanager
@@ -84,8 +85,11 @@ class Live:
         finally:
             self.viewers -= 1
 
-    def _keep(self, tenant: str | None, picture: Picture) -> _Kept:
+    async def _look(self, tenant: str | None) -> _Kept:
+        began = self._clock()
+        async with self._sessions.session() as session:
+            picture = await overview.look(session, tenant)
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
-        self._kept[tenant] = kept = _Kept(at=self._clock(), picture=picture)
+        self._kept[tenant] = kept = _Kept(began=began, picture=picture)
         return kept

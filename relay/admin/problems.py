@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from relay.admin.operations.errors import InvalidInput, NotFound, Refused
-from relay.store.session import DatabaseAway
+from relay.store.session import DatabaseAway, ValueRefused
 from relay.store.session_pool import AllBusy
 
 AWAY = (
@@ -65,6 +65,8 @@ def problem_of(error: Exception) -> Problem | None:  # noqa: PLR0911 - one line 
             return Problem(status=503, code="database_away", detail=AWAY, headers={"Retry-After": "5"})
         case AllBusy():
             return Problem(status=503, code="busy", detail=str(error), headers={"Retry-After": "5"})
+        case ValueRefused() | asyncpg.DataError():
+            return Problem(status=422, code="invalid", detail=f"a value cannot be used: {error}")
         case asyncpg.QueryCanceledError():
             return Problem(status=503, code="too_slow", detail="the question took too long; narrow it down")
         case web.HTTPException():

@@ -100,6 +100,38 @@ class Run(Protocol):
         ...
 
 
+class Statements(Protocol):
+    """Runs statements by name: a session, each for itself, or a transaction, together."""
+
+    async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        """Return the rows of a statement."""
+        ...
+
+    async def fetch_row(self, name: str, *arguments: object) -> asyncpg.Record | None:
+        """Return the first row of a statement; None if there is none."""
+        ...
+
+
+class Together:
+    """The statements of one transaction, for operations that do not know of it.
+
+    Args:
+        run: Of the transaction.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        """Return the rows of a statement."""
+        return await self._run(name, *arguments)
+
+    async def fetch_row(self, name: str, *arguments: object) -> asyncpg.Record | None:
+        """Return the first row of a statement; None if there is none."""
+        rows = await self._run(name, *arguments)
+        return rows[0] if rows else None
+
+
 class Session:
     """A connection, opened when it is first needed and again after it broke.
 

@@ -19,9 +19,10 @@
 -- $12 look: at most so many of each kind are looked at
 -- $13 number: at most so many deliveries are found
 with looked_deliveries as materialized (
-  select event_seq, endpoint_id
+  select event_seq, endpoint_id, state, last_status_code, delivered_before
   from relay.delivery
-  where ($9::bigint is null or (event_seq, endpoint_id) < ($9, $10::uuid))
+  where $1::text is distinct from 'unrouted'
+    and ($9::bigint is null or (event_seq, endpoint_id) < ($9, $10::uuid))
     and event_seq >= $11::bigint
   order by event_seq desc, endpoint_id desc
   limit $12::bigint
@@ -29,7 +30,9 @@ with looked_deliveries as materialized (
 looked_fresh as materialized (
   select seq
   from relay.fresh
-  where ($9 is null or seq < $9 or (seq = $9 and $10 > '00000000-0000-0000-0000-000000000000'))
+  where ($1 is null or $1 in ('pending', 'cancelled'))
+    and $8::integer is null
+    and ($9 is null or seq < $9 or (seq = $9 and $10 > '00000000-0000-0000-0000-000000000000'))
     and seq >= $11
     and $2::uuid is null
   order by seq desc
@@ -38,7 +41,9 @@ looked_fresh as materialized (
 looked_unrouted as materialized (
   select event_seq
   from relay.unrouted
-  where ($9 is null or event_seq < $9 or (event_seq = $9 and $10 > '00000000-0000-0000-0000-000000000000'))
+  where ($1 is null or $1 in ('unrouted', 'dead', 'cancelled'))
+    and $8 is null
+    and ($9 is null or event_seq < $9 or (event_seq = $9 and $10 > '00000000-0000-0000-0000-000000000000'))
     and event_seq >= $11
     and $2 is null
   order by event_seq desc
@@ -106,8 +111,16 @@ open as (
         where s.endpoint_id = e.id and (s.expires_at is null or s.expires_at > now())) then 'secret_missing'
     end as reason
   ) as hold on true
-  where not d.delivered_before
-    and ($2 is null or d.endpoint_id = $2)
+  where not l.delivered_before
+    and ($2 is null or l.endpoint_id = $2)
+    and ($8 is null or l.last_status_code = $8)
+    and case
+      when $1 is null then true
+      when $1 = 'dead' then l.state = 'dead'
+      when $1 = 'cancelled' then l.state <> 'dead'
+      when $1 in ('held', 'in_flight') then l.state not in ('dead', 'cancelled')
+      else l.state = $1
+    end
     and ($4::text is null or o.tenant = $4)
     and (
       $3::text is null
@@ -166,9 +179,9 @@ found as (
     select * from unrouted
   ) as every
   cross join reached r
-  where ($1::text is null or state = $1)
-    and ($7::text is null or reason = $7)
-    and ($8::integer is null or last_status_code = $8)
+  where ($1 is null or every.state = $1)
+    and ($7::text is null or every.reason = $7)
+    and ($8 is null or every.last_status_code = $8)
     and (r.seq is null
       or (every.event_seq, coalesce(every.endpoint_id, '00000000-0000-0000-0000-000000000000'))
         >= (r.seq, r.endpoint_id))

@@ -1,7 +1,7 @@
 -- The deliveries that fail, by endpoint and error, those that were given up first: counted on so many blocks of the
 -- table, and extrapolated where it has more.
 --
--- What an operator gave up, and what an endpoint took with it when it was removed, is not told of: nobody waits for it.
+-- What failed and waits for an endpoint that is stopped counts as held. What an operator gave up, and what an endpoint took with it when it was removed, is not told of: nobody waits for it.
 -- It reads the same blocks each time, so that numbers which are looked at every two seconds do not jump.
 --
 -- $1 blocks: how many blocks of the table to read at most
@@ -30,7 +30,15 @@ with seen as (
   group by 1, 2, 3, 4, 5
 )
 select
-  s.*,
+  s.endpoint_id,
+  case when s.state = 'retrying' and h.is_stopped then 'held' else s.state end as state,
+  s.reason,
+  s.status_code,
+  s.error_code,
+  s.deliveries,
+  s.last_ended_at,
+  s.next_attempt_at,
+  s.error,
   e.url,
   e.description,
   e.state as endpoint_state,
@@ -38,11 +46,11 @@ select
 from seen s
 join relay.endpoint e on e.id = s.endpoint_id
 left join relay.endpoint_condition k on k.endpoint_id = e.id
+cross join lateral (
+  select e.state <> 'active'
+    or exists (select from relay.pause p where p.tenant is null or p.tenant = e.tenant) as is_stopped
+) as h
 where ($2::text is null or e.tenant = $2)
   and e.removed_at is null
-  and (
-    s.state = 'dead'
-    or (e.state = 'active'
-      and not exists (select from relay.pause p where p.tenant is null or p.tenant = e.tenant)))
 order by s.state = 'dead' desc, s.deliveries desc, e.url, s.reason, s.status_code, s.error_code
 limit $3::bigint

@@ -1,6 +1,5 @@
-"""The full numbers run only when they are asked for; what they measured is printed at the end."""
+"""What the numbers that were run measured is printed at the end."""
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -14,16 +13,6 @@ _LINES = pytest.StashKey[list[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_LINES] = []
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the full numbers out unless `-m full` or RELAY_TEST_FULL=1 asks for them."""
-    if "full" in config.option.markexpr or os.environ.get("RELAY_TEST_FULL") == "1":
-        return
-    full = [item for item in items if item.get_closest_marker("full")]
-    if full:
-        config.hook.pytest_deselected(items=full)
-        items[:] = [item for item in items if item not in full]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,8 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import click
+import orjson
 
 from relay.__main__ import relay
+from relay.admin.api.openapi import document
 from relay.config import Settings
 from relay.shipped_files import shipped
 from tests.support.database import Databases
@@ -77,10 +79,16 @@ def render_cli() -> str:
     return _joined([_CLI_HEAD, *_commands(_context(relay, "relay", None))])
 
 
+def render_openapi() -> str:
+    """Return the text of `docs/reference/openapi.json`."""
+    return orjson.dumps(document(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
 def write_all() -> None:
     """Write every reference that is made here; the one on SQL asks a throw-away database."""
     write("configuration.md", render_configuration())
     write("cli.md", render_cli())
+    write("openapi.json", render_openapi())
     with (
         throwaway_postgres(installed_bindirs()["wheel"]) as server,
         closing(Databases(server.dsn)) as databases,

@@ -48,25 +48,29 @@ class ChangeResult:
 
 
 async def change(
-    session: Session, kind: Change, names: Sequence[DeliveryName], *, actor: str
+    session: Session, kind: Change, names: Sequence[DeliveryName], *, actor: str, tenant: str | None = None
 ) -> list[ChangeResult]:
     """Send deliveries again (also delivered ones, once more), or give them up; return what became of each.
 
     A retry opens a new window and schedule; attempts go on being numbered. Names are changed in batches of at
-    most 1000, each its own transaction.
+    most 1000, each its own transaction. If a tenant is given, what is another's is not there.
     """
     results: list[ChangeResult] = []
     for start in range(0, len(names), BATCH):
         batch = names[start : start + BATCH]
         options = (True, actor, "manual", False) if kind == "retry" else (actor,)
-        results += await _change_batch(session, kind, batch, options)
+        results += await _change_batch(session, kind, batch, tenant, options)
     return results
 
 
 async def _change_batch(
-    session: Session, kind: Change, names: Sequence[DeliveryName], options: tuple[object, ...]
+    session: Session,
+    kind: Change,
+    names: Sequence[DeliveryName],
+    tenant: str | None,
+    options: tuple[object, ...],
 ) -> list[ChangeResult]:
-    found = await session.fetch("event_seqs", list({each.event_id for each in names}))
+    found = await session.fetch("event_seqs", list({each.event_id for each in names}), tenant)
     seqs = {row["id"]: row["seq"] for row in found}
     known = [each for each in names if each.event_id in seqs]
     rows = await session.fetch(

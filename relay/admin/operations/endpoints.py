@@ -18,8 +18,8 @@ from relay.admin.operations.errors import InvalidInput, NotFound, Refused
 from relay.admin.operations.inputs import refused_by_database
 from relay.admin.operations.windows import reopen_windows
 from relay.http.signature import InvalidSecret, generate_secret, parse_secret
-from relay.store.secrets import SecretBox
-from relay.store.session import Session
+from relay.store.secrets import CannotOpen, SecretBox
+from relay.store.session import Session, Statements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +56,14 @@ class RemovedEndpoint:
 
 
 async def add(
-    session: Session,
+    session: Statements,
     wanted: NewEndpoint,
     *,
     rules: UrlRules,
     box: SecretBox,
     actor: str,
     secret: str | None = None,
+    endpoint_id: UUID | None = None,
 ) -> AddedEndpoint:
     """Add an endpoint.
 
@@ -73,13 +74,14 @@ async def add(
         box: Seals the secret.
         actor: Who does it, for the audit.
         secret: What signs its requests; None makes a new one.
+        endpoint_id: What it is called; None: a new id.
 
     Raises:
         InvalidInput: A field, or the secret, cannot be used.
     """
     columns = columns_of(wanted, rules)
     chosen = generate_secret() if secret is None else _checked_secret(secret)
-    endpoint_id = uuid4()
+    endpoint_id = endpoint_id or uuid4()
     sealed = box.seal(chosen, endpoint_id=endpoint_id)
     with refused_by_database():
         rows = await session.fetch(
@@ -106,6 +108,15 @@ async def add(
     return AddedEndpoint(endpoint=endpoint_of(rows[0]), secret=chosen)
 
 
+async def first_secret(session: Statements, endpoint_id: UUID, *, box: SecretBox) -> str | None:
+    """Return the secret that an endpoint was added with, if it is its only one still and can be opened; else None."""
+    row = await session.fetch_row("endpoint_first_secret", endpoint_id)
+    try:
+        return None if row is None else box.open(row["sealed"], row["key_id"], endpoint_id=endpoint_id)
+    except CannotOpen:
+        return None
+
+
 async def list_all(
     session: Session, *, tenant: str | None = None, state: str | None = None
 ) -> list[EndpointDetails]:
@@ -113,7 +124,7 @@ async def list_all(
     return [endpoint_of(row) for row in await session.fetch("endpoint_list", tenant, state)]
 
 
-async def show(session: Session, endpoint_id: UUID) -> EndpointDetails:
+async def show(session: Statements, endpoint_id: UUID) -> EndpointDetails:
     """Return one endpoint.
 
     Raises:
@@ -249,7 +260,7 @@ async def _state_change(session: Session, endpoint_id: UUID, wish: tuple[object,
     return StateChange(endpoint=endpoint_of(row), is_changed=row["is_changed"])
 
 
-async def _present(session: Session, endpoint_id: UUID) -> asyncpg.Record:
+async def _present(session: Statements, endpoint_id: UUID) -> asyncpg.Record:
     row = await session.fetch_row("endpoint_show", endpoint_id)
     if row is None:
         raise NotFound(f"there is no endpoint {endpoint_id}; `relay endpoint list` shows those there are")

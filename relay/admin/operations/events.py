@@ -11,7 +11,7 @@ from relay.admin.operations.deliveries import DeliveryStatus, statuses_of
 from relay.admin.operations.endpoint_values import headers_text
 from relay.admin.operations.errors import InvalidInput, NotFound
 from relay.admin.operations.inputs import checked_text, refused_by_database
-from relay.store.session import Session
+from relay.store.session import Session, Statements
 
 _BIGGEST_SEQUENCE = 2**63 - 1
 _LONGEST_PAYLOAD = 64 * 1024**2
@@ -82,7 +82,7 @@ class EventReport:
     is_relay_running: bool
 
 
-async def publish(session: Session, wanted: NewEvent, *, actor: str) -> Published:
+async def publish(session: Statements, wanted: NewEvent, *, actor: str) -> Published:
     """Publish an event.
 
     Raises:
@@ -111,6 +111,18 @@ async def publish(session: Session, wanted: NewEvent, *, actor: str) -> Publishe
     return Published(
         event_id=found["event_id"], is_new=found["event_id"] == event_id, endpoints=found["endpoints"]
     )
+
+
+async def published(session: Statements, event_id: UUID) -> Published:
+    """Return what publishing an event led to, when it was published before.
+
+    Raises:
+        NotFound: There is none of that id; retention may have deleted it.
+    """
+    row = await session.fetch_row("event_published", event_id)
+    if row is None:
+        raise _no_event(event_id)
+    return Published(event_id=event_id, is_new=False, endpoints=row["endpoints"])
 
 
 async def show(session: Session, event_id: UUID) -> EventReport:

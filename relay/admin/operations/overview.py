@@ -32,7 +32,7 @@ class Failing:
     """Deliveries of one endpoint that fail for one reason.
 
     Attributes:
-        state: `dead` or `retrying`.
+        state: `dead`, `retrying`, or `held` if it is to be retried once its endpoint is resumed.
         reason: Why those that are dead are.
         status_code: The last answer; None: there was none, and `error_code` says why.
         deliveries: How many, if need be estimated.

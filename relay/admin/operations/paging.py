@@ -97,7 +97,8 @@ async def look_through(
     Returns:
         The rows of the page.
     """
-    deadline = clock() + BUDGET
+    began = clock()
+    deadline = began + BUDGET
     found: list[asyncpg.Record] = []
     after: asyncpg.Record | None = None
     rows = limit + 1
@@ -107,9 +108,16 @@ async def look_through(
         found += seen.found
         if len(found) > limit:
             return Swept(found=found[:limit], reached=seen.reached, is_full=True)
-        if seen.reached is None or clock() >= deadline:
+        began, took = clock(), clock() - began
+        if seen.reached is None or began >= deadline:
             return Swept(found=found, reached=seen.reached, is_full=False)
-        after, rows = seen.reached, min(rows * _GROWTH, max(LONGEST_LOOK, limit + 1))
+        after, rows = seen.reached, _next_size(rows, took, deadline - began, least=limit + 1)
+
+
+def _next_size(rows: int, took: float, left: float, *, least: int) -> int:
+    """Return how many rows the next look may have, by what the last one took, so that it ends in time."""
+    in_time = int(rows * left / max(took, 1e-6))
+    return max(min(rows * _GROWTH, in_time, LONGEST_LOOK), least)
 
 
 def to_cursor(*parts: object) -> str:

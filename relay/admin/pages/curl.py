@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 _OURS = frozenset({"host", "content-length", "user-agent"})
 """Headers that curl makes by itself."""
-LONGEST_BODY = 16 * 1024
+LONGEST_BODY = 4 * 1024
 """Characters of a body that still stand in the command; a longer one is read from a file."""
 
 

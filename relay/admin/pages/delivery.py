@@ -23,7 +23,7 @@ from relay.store.session import Session
 _SOON = timedelta(seconds=60)
 _MOST_SHOWN = 64 * 1024
 """Characters of a body that a page shows; the whole of it can be downloaded."""
-_MOST_ATTEMPTS = 100
+_MOST_ATTEMPTS = 50
 _ENDED = {"dead", "cancelled", "delivered", "unrouted"}
 
 
@@ -62,7 +62,7 @@ async def show_delivery(request: web.Request) -> web.StreamResponse:
         name=name,
         delivery=status,
         endpoint=endpoint,
-        why=explain(status, now=report.asked_at, is_relay_running=report.is_relay_running).replace("`", ""),
+        why=explain(status, now=report.asked_at, is_relay_running=report.is_relay_running),
         attempts=[_shown(each) for each in reversed(report.attempts[-_MOST_ATTEMPTS:])],
         hidden=max(len(report.attempts) - _MOST_ATTEMPTS, 0),
         refreshes=_changes_soon(report),

@@ -48,8 +48,7 @@ async def show_event(request: web.Request) -> web.StreamResponse:
         )
     shown = report.deliveries[:_MOST_DELIVERIES]
     explained = [
-        explain(each, now=report.asked_at, is_relay_running=report.is_relay_running).replace("`", "")
-        for each in shown
+        explain(each, now=report.asked_at, is_relay_running=report.is_relay_running) for each in shown
     ]
     return render(
         request,

@@ -30,6 +30,7 @@ def environment() -> jinja2.Environment:
     )
     made.filters.update(
         exact=texts.exact,
+        coded=texts.coded,
         when=texts.when,
         span=texts.span,
         age=texts.age,

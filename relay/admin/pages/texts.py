@@ -30,6 +30,16 @@ def shown(value: object) -> object:
     return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", str(value))
 
 
+def coded(text: str) -> Markup:
+    """Return a sentence in which what stands between backquotes is a command, as our own messages have it."""
+    parts = [escape(shown(part)) for part in text.split("`")]
+    if len(parts) % 2 == 0:
+        return Markup("`").join(parts)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
+    )
+
+
 def exact(value: object) -> Markup:
     """Return a value for a form's field, where it must stay what it is, since it is sent back."""
     text = "" if value is None else str(value)

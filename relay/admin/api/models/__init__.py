@@ -1,0 +1,1 @@
+"""What programs send and get, as the OpenAPI document describes it."""
