@@ -175,6 +175,7 @@ class Chromium:
             java_script_enabled=javascript,
             locale="en-GB",
             timezone_id="UTC",
+            reduced_motion="reduce",
         )
         return await self.another(context, base)
 
