@@ -1,7 +1,8 @@
 -- The deliveries that fail, by endpoint and error, those that were given up first: counted on so many blocks of the
 -- table, and extrapolated where it has more.
 --
--- What failed and waits for an endpoint that is stopped counts as held. What an operator gave up, and what an endpoint took with it when it was removed, is not told of: nobody waits for it.
+-- What failed and waits for an endpoint that is stopped counts as held. What an operator gave up, and what an endpoint
+-- took with it when it was removed, is not told of: nobody waits for it.
 -- It reads the same blocks each time, so that numbers which are looked at every two seconds do not jump.
 --
 -- $1 blocks: how many blocks of the table to read at most

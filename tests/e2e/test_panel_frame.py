@@ -112,7 +112,7 @@ async def test_problems_say_what_the_matter_is_and_what_to_do(panel: Panel) -> N
     async with panel.browser(await panel.token()) as browser:
         for path in ("/nowhere", "/endpoints/x", "/events/1", "/operations/abc", "/deliveries/a/b"):
             page = await browser.read(path, status=404)
-            assert "there is nothing at this address" in text_of(page)
+            assert "There is nothing at this address" in text_of(page)
             assert "Sign out" in page
         browser.csrf_token = "0" * 64
         page = await browser.submit("/sending/resume", {"all": "yes"}, status=403)
@@ -174,6 +174,12 @@ async def test_the_overview_is_live(panel: Panel) -> None:
             while "Sending is paused" not in text_of(data):
                 ((_, data),) = await events_of(stream, 1)
         assert browser.csrf_token in data
+
+
+async def test_asking_for_the_head_of_the_stream_does_not_begin_it(panel: Panel) -> None:
+    async with panel.browser(await panel.token()) as browser, browser.client.head("/live") as response:
+        assert response.status == 200
+        assert response.content_type == "text/event-stream"
 
 
 async def test_a_stream_ends_when_the_relay_stops(panel: Panel) -> None:

@@ -133,13 +133,27 @@ async def test_an_operation_can_be_paused_resumed_and_cancelled_and_says_what_is
         await browser.submit(f"{path}/explode", {}, status=404)
 
 
+async def test_what_failed_at_an_endpoint_that_is_stopped_stays_in_sight(panel: Panel) -> None:
+    world = panel.world
+    world.receiver.respond = lambda _: Reply(status=500)
+    endpoint_id = await world.application.add_endpoint(world.receiver.url(), description="Stopped")
+    await world.application.insert()
+    await panel.daemon.wait_for_log("attempt.failed")
+    async with panel.browser(await panel.token("operate")) as browser:
+        await read_until(browser, "/", "retrying Stopped")
+        await browser.submit(f"/endpoints/{endpoint_id}/pause", {})
+        page = await read_until(browser, "/", "held Stopped")
+        assert "endpoint paused" in text_of(page)
+        assert "Retry all" not in text_of(page)
+
+
 async def test_what_nothing_matches_is_said_and_leaves_no_operation(panel: Panel) -> None:
     async with panel.browser(await panel.token("operate")) as browser:
         page = await browser.submit("/operations", {"kind": "retry", "state": "dead"})
         assert flash_of(page).startswith("No delivery matches")
         assert "No operations yet" in text_of(await browser.read("/operations"))
         page = await browser.submit("/operations", {"kind": "retry", "state": "delivered"}, status=422)
-        assert "choose a state first" in text_of(page)
+        assert "Choose a state first" in text_of(page)
         page = await browser.submit("/deliveries", {"change": "retry"})
         assert flash_of(page) == "Nothing was selected, so nothing was changed."
 

@@ -43,7 +43,7 @@ async def test_every_route_that_needs_more_is_refused(panel: Panel, scope: str) 
                 else browser.submit(path, {}, status=403)
             )
             assert "Your token may not do this" in text_of(page), route.path
-            assert f"this needs the scope {route.scope}" in text_of(page)
+            assert f"This needs the scope {route.scope}" in text_of(page)
 
 
 async def test_no_route_but_signing_in_answers_somebody_unknown(panel: Panel) -> None:

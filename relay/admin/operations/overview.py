@@ -7,9 +7,11 @@ from uuid import UUID
 
 from relay.admin.operations.alerts import Alert, list_alerts
 from relay.admin.operations.sending import Pause, list_pauses
-from relay.observe.readings import MOST_BLOCKS, Waiting
+from relay.observe.readings import Waiting
 from relay.store.session import Session
 
+MOST_BLOCKS = 500
+"""Of each table that are read: some thirty thousand deliveries. Of a larger one the counts are estimates."""
 MOST_GROUPS = 12
 MOST_ALERTS = 20
 WAITING_STATES = ("dead", "retrying", "held", "pending", "in_flight")
@@ -63,7 +65,7 @@ class Picture:
     Attributes:
         relays: Those that run, the active one first.
         pauses: What is stopped of all sending.
-        alerts: Those that last.
+        alerts: Those that last, what concerns everything first.
         failing: What was given up first.
         backlog: By state.
         is_estimate: The counts are, since the tables are large.
@@ -92,7 +94,7 @@ async def look(session: Session, tenant: str | None) -> Picture:
     return Picture(
         relays=tuple(RelaySeen(**row) for row in relays),
         pauses=tuple(each for each in pauses if tenant is None or each.tenant in {None, tenant}),
-        alerts=tuple(alerts),
+        alerts=tuple(sorted(alerts, key=lambda alert: alert.endpoint_id is not None)),
         failing=tuple(Failing(**{each.name: row[each.name] for each in fields(Failing)}) for row in failing),
         backlog={
             row["state"]: Waiting(deliveries=row["deliveries"], oldest_age=row["oldest_age"])

@@ -24,7 +24,6 @@ _SOON = timedelta(seconds=60)
 _MOST_SHOWN = 64 * 1024
 """Characters of a body that a page shows; the whole of it can be downloaded."""
 _MOST_ATTEMPTS = 50
-_ENDED = {"dead", "cancelled", "delivered", "unrouted"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,6 @@ async def show_delivery(request: web.Request) -> web.StreamResponse:
         hidden=max(len(report.attempts) - _MOST_ATTEMPTS, 0),
         refreshes=_changes_soon(report),
         most_shown=_MOST_SHOWN,
-        has_ended=status.state in _ENDED,
     )
 
 

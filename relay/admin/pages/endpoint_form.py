@@ -18,7 +18,6 @@ from relay.admin.operations.errors import InvalidInput
 from relay.durations import format_duration, parse_duration
 
 _DEFAULTS = {"event_types": "*", "signature": "both", "store_response_body": "yes"}
-CHECKBOXES = ("ordered", "store_response_body")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

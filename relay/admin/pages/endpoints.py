@@ -1,7 +1,6 @@
 """The list of endpoints with their health, and the page of one."""
 
 from datetime import datetime
-from uuid import UUID
 
 from aiohttp import web
 
@@ -9,7 +8,7 @@ from relay.admin.context import CONTEXT, PRINCIPAL
 from relay.admin.operations import delivery_pages, endpoint_history, endpoint_pages
 from relay.admin.operations.deliveries import DeliveryStatus, Filter
 from relay.admin.operations.endpoint_history import Stretch
-from relay.admin.operations.endpoint_pages import EndpointFilter
+from relay.admin.operations.endpoint_pages import EndpointFilter, EndpointHealth
 from relay.admin.operations.errors import InvalidInput
 from relay.admin.pages import fields, visible
 from relay.admin.pages.charts import Bar
@@ -58,7 +57,7 @@ async def show_endpoint(request: web.Request) -> web.StreamResponse:
         endpoint = await visible.endpoint(session, request[PRINCIPAL], endpoint_id)
         health = await endpoint_pages.health(session, endpoint_id)
         history = await endpoint_history.of(session, endpoint_id)
-        failing = await _failing(session, endpoint_id)
+        failing = await _failing(session, health)
         recent = await delivery_pages.page(session, Filter(endpoint_id=endpoint_id), limit=_RECENT)
     return render(
         request,
@@ -73,11 +72,12 @@ async def show_endpoint(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def _failing(session: Session, endpoint_id: UUID) -> list[DeliveryStatus]:
+async def _failing(session: Session, health: EndpointHealth) -> list[DeliveryStatus]:
     """Return the newest deliveries of an endpoint that fail, those that were given up first."""
     found: list[DeliveryStatus] = []
-    for state in ("dead", "retrying"):
-        wanted = Filter(endpoint_id=endpoint_id, state=state)
+    states = [state for state, number in (("dead", health.dead), ("retrying", health.retrying)) if number]
+    for state in states:
+        wanted = Filter(endpoint_id=health.endpoint_id, state=state)
         found += (await delivery_pages.page(session, wanted, limit=_RECENT)).items
     return found[:_RECENT]
 
