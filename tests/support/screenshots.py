@@ -21,7 +21,6 @@ from tests.support.chromium import (
     CURE,
     PHONE,
     WIDE,
-    Chromium,
     Window,
     connected,
     find_chromium,
@@ -40,7 +39,7 @@ TALLEST = {"wide": 1100, "phone": 1500}
 """Pixels: what is below is cut."""
 TRAFFIC = ("Acme billing", "Analytics")
 """Endpoints that events are really sent to meanwhile."""
-TYPES = ("invoice.paid", "report.ready", "invoice.overdue")
+TYPES = ("invoice.paid", "report.ready", "report.ready", "report.opened", "report.ready", "invoice.overdue")
 IN_HAND = """
 select not exists (
   select from relay.delivery where state = 'retrying' and next_attempt_at < now() + interval '1 minute' and attempt < 2)
@@ -82,10 +81,15 @@ async def take(folder: Path, seconds: float) -> None:
         raise SystemExit(f"there is no chromium; cure: {CURE}")
     with running_chromium(program) as address:
         async with furnished() as (panel, show), connected(address) as chromium:
+            made = await panel.world.relay("token", "create", "anna", "--scope", "admin", "-o", "json")
             await deliver(panel.world, seconds)
             for dark in (False, True):
                 for phone in (False, True):
-                    await _take(chromium, panel, show, folder, dark=dark, phone=phone)
+                    window = await chromium.window(panel.base, dark=dark, phone=phone)
+                    await _sign_in(window, made["secret"])
+                    await _take(
+                        window, show, folder, f"{'phone' if phone else 'wide'}-{'dark' if dark else 'light'}"
+                    )
             trouble = [each for window in chromium.windows for each in window.trouble]
     if trouble:
         raise SystemExit("\n".join(trouble))
@@ -126,7 +130,8 @@ async def deliver(world: World, seconds: float) -> None:
         rate = 14 + 9 * math.sin(passed / 17) + 4 * math.sin(passed / 5)
         number += 1
         payload = json.dumps({**PAYLOAD, "invoice": f"RE-2026-{1000 + number}"})
-        await world.application.insert(payload, event_type=TYPES[number % 3])
+        keys = {"ordering_key": f"customer:{1000 + number % 40}", "dedupe_key": f"report-{number}"}
+        await world.application.insert(payload, event_type=TYPES[number % len(TYPES)], **keys)
         await asyncio.sleep(1 / rate)
     await world.application.wait_until(IN_HAND, limit=60)
     for _, url, name, *_ in ENDPOINTS:
@@ -141,21 +146,20 @@ def _fails_at_times(request: Received) -> Reply:
     )
 
 
-async def _take(
-    chromium: Chromium, panel: Panel, show: Showcase, folder: Path, *, dark: bool, phone: bool
-) -> None:
-    window = await chromium.window(panel.base, dark=dark, phone=phone)
-    await window.sign_in(await panel.link("admin"))
+async def _sign_in(window: Window, token: str) -> None:
+    await window.open("/sign-in")
+    await window.page.get_by_label("Token").fill(token)
+    await window.page.get_by_role("button", name="Sign in").click()
+
+
+async def _take(window: Window, show: Showcase, folder: Path, kind: str) -> None:
     for name, path in pages(show).items():
         await window.open(path)
         if path == "/":
             await window.page.get_by_text("live", exact=True).wait_for()
-        width = "phone" if phone else "wide"
-        target = folder / f"panel-{name}-{width}-{'dark' if dark else 'light'}.png"
-        await _shoot(window, target, TALLEST[width])
+        target = folder / f"panel-{name}-{kind}.png"
+        await _shoot(window, target, TALLEST[kind.partition("-")[0]])
         _pack(target)
-    await window.page.context.close()
-    chromium.windows.remove(window)
 
 
 async def _shoot(window: Window, target: Path, tallest: int) -> None:

@@ -34,7 +34,7 @@ values ($1, 'open', now() - interval '3 hours', 48)
 EVENTS = """
 insert into relay.outbox (id, event_type, payload, tenant, ordering_key, dedupe_key, created_at)
 select
-  ('00000000-0000-4000-8000-' || lpad(to_hex(n * 2654435761 % 4294967296), 12, '0'))::uuid,
+  md5('event ' || n)::uuid,
   (array['invoice.paid', 'invoice.overdue', 'order.shipped', 'customer.updated', 'order.cancelled'])[1 + n % 5],
   $1::json, case when n % 7 = 3 then 'globex' else '' end,
   case when n % 3 = 0 then 'customer:' || 1000 + n % 40 end, case when n % 4 = 0 then 'invoice-2026-' || n end,
@@ -58,15 +58,20 @@ insert into relay.attempt (
   event_seq, endpoint_id, claim, attempted_at, attempt, duration_ms, status_code, stale, ended, outcome, trigger_type,
   error_code, error, url, request_headers, response_headers, response_body, next_attempt_at)
 select
-  d.event_seq, d.endpoint_id, k, now() - interval '8 hours' + (k * k) * interval '9 minutes', k, 180 + 37 * k,
+  d.event_seq, d.endpoint_id, k, at.moment, k, 180 + 37 * k,
   d.last_status_code, false, d.state = 'dead' and k = d.attempt,
   case when d.state = 'dead' and k = d.attempt then 'dead' else 'retrying' end, 'automatic', d.last_error_code,
-  d.last_error, e.url, $1::json, case when d.last_status_code is null then null else $2::json end,
+  d.last_error, e.url, replace(replace($1, 'EVENT', o.id::text), 'ATTEMPT', k::text)::json,
+  case when d.last_status_code is null then null else $2::json end,
   case when d.last_status_code is null then null else $3 end,
-  now() - interval '8 hours' + (k + 1) ^ 2 * interval '9 minutes'
+  case when k < d.attempt or d.state <> 'dead' then at.moment + (d.attempt - k + 1) * interval '13 minutes' end
 from relay.delivery d
+join relay.outbox o on o.seq = d.event_seq
 join relay.endpoint e on e.id = d.endpoint_id
 cross join lateral generate_series(1, d.attempt) as k
+cross join lateral (
+  select coalesce(d.ended_at, now() - interval '20 minutes') - (d.attempt - k) ^ 2 * interval '9 minutes' as moment
+) as at
 where d.attempt > 0
 """
 DELIVERED = """
@@ -75,7 +80,8 @@ insert into relay.attempt (
   url, request_headers, response_headers, response_body)
 select
   o.seq, e.id, 1, o.created_at + interval '90 milliseconds', 1, 35 + o.seq % 60, 200, false, true, 'delivered',
-  'automatic', e.url, $1::json, '{"Content-Type": "application/json"}', '{"ok": true}'
+  'automatic', e.url, replace(replace($1, 'EVENT', o.id::text), 'ATTEMPT', '1')::json,
+  '{"Content-Type": "application/json"}', '{"ok": true}'
 from relay.outbox o
 join relay.endpoint e on e.tenant = o.tenant and e.state = 'active'
 where not exists (select from relay.delivery d where d.event_seq = o.seq and d.endpoint_id = e.id)
@@ -87,14 +93,14 @@ insert into relay.attempt (
   event_seq, endpoint_id, claim, attempted_at, attempt, duration_ms, status_code, stale, ended, outcome, trigger_type,
   url, request_headers)
 select
-  -n, e.id, 1, now() - n * interval '61 seconds', 1, 20 + n % 300, case when is_failed then 503 else 200 end, false,
+  -n, e.id, 1, now() - n * interval '15 seconds', 1, 20 + n % 300, case when is_failed then 503 else 200 end, false,
   not is_failed, case when is_failed then 'retrying' else 'delivered' end, 'automatic', e.url, '{}'
 from relay.endpoint e
-cross join generate_series(1, 1400) as n
+cross join generate_series(1, 5700) as n
 cross join lateral (
-  select n % 29 = 0 or (n between 20 and 220 and n % 3 = 0 and e.description like 'Acme%')
+  select n % 29 = 0 or (n between 80 and 900 and n % 3 = 0 and e.description like 'Acme%')
 ) as f(is_failed)
-where n % 9 < 5 + 4 * sin(n / 220.0) and e.state = 'active'
+where n % 9 < 5 + 4 * sin(n / 900.0) and e.state = 'active' and (e.description <> 'Northwind CRM' or n > 700)
 """
 OPERATIONS = """
 insert into relay.operation (kind, state, selection, total, taken, results, actor, created_at, started_at, ended_at)
@@ -136,7 +142,8 @@ SENT = {
     "Host": "hooks.acme.example",
     "User-Agent": "Relay/1.0",
     "Content-Type": "application/json",
-    "X-Webhook-Id": "[hidden]",
+    "X-Webhook-Id": "EVENT",
+    "X-Webhook-Attempt": "ATTEMPT",
     "X-Webhook-Signature": "[hidden]",
     "X-Webhook-Event": "invoice.paid",
 }

@@ -17,7 +17,7 @@ from tests.support.world import World
 BUDGET = 100 * 1024
 NOBODY = "00000000-0000-4000-8000-00000000dead"
 # What can differ between light and dark: all else is the same document.
-COLOURS = {"runOnly": {"type": "tag", "values": ["cat.color"]}}
+COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 BEYOND = "document.documentElement.scrollWidth - window.innerWidth"
 
 
