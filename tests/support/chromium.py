@@ -28,9 +28,9 @@ START_LIMIT = 60.0
 PATIENCE_MS = 20_000
 WIDE = ViewportSize(width=1280, height=800)
 PHONE = ViewportSize(width=390, height=844)
-# Before any script of the page: what its policy forbids, and what strangers' scripts would leave behind.
+# Before any script of the page: tells of what its policy forbids, and gives strangers' scripts something to call.
 WATCH = """
-window.ranByStrangers = 0;
+window.strange = () => { console.error("a stranger's script ran"); return 49; };
 document.addEventListener("securitypolicyviolation", (event) => {
   console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
 });
