@@ -21,6 +21,7 @@ from tests.support.chromium import (
     CURE,
     PHONE,
     WIDE,
+    Chromium,
     Window,
     connected,
     find_chromium,
@@ -37,9 +38,10 @@ from tests.support.world import World
 FOLDER = CHECKOUT / "docs" / "images"
 TALLEST = {"wide": 1100, "phone": 1500}
 """Pixels: what is below is cut."""
+KINDS = ("wide-light", "wide-dark", "phone-light", "phone-dark")
 TRAFFIC = ("Acme billing", "Analytics")
 """Endpoints that events are really sent to meanwhile."""
-TYPES = ("invoice.paid", "report.ready", "report.ready", "report.opened", "report.ready", "invoice.overdue")
+TYPES = ("report.ready", "report.opened", "report.ready", "report.sent")
 IN_HAND = """
 select not exists (
   select from relay.delivery where state = 'retrying' and next_attempt_at < now() + interval '1 minute' and attempt < 2)
@@ -82,14 +84,13 @@ async def take(folder: Path, seconds: float) -> None:
     with running_chromium(program) as address:
         async with furnished() as (panel, show), connected(address) as chromium:
             made = await panel.world.relay("token", "create", "anna", "--scope", "admin", "-o", "json")
+            windows = {kind: await _signed_in(chromium, panel, made["secret"], kind) for kind in KINDS}
             await deliver(panel.world, seconds)
-            for dark in (False, True):
-                for phone in (False, True):
-                    window = await chromium.window(panel.base, dark=dark, phone=phone)
-                    await _sign_in(window, made["secret"])
-                    await _take(
-                        window, show, folder, f"{'phone' if phone else 'wide'}-{'dark' if dark else 'light'}"
-                    )
+            for name, path in pages(show).items():
+                for kind, window in windows.items():
+                    target = folder / f"panel-{name}-{kind}.png"
+                    await _take(window, path, target, TALLEST[kind.partition("-")[0]])
+                    _pack(target)
             trouble = [each for window in chromium.windows for each in window.trouble]
     if trouble:
         raise SystemExit("\n".join(trouble))
@@ -131,7 +132,8 @@ async def deliver(world: World, seconds: float) -> None:
         number += 1
         payload = json.dumps({**PAYLOAD, "invoice": f"RE-2026-{1000 + number}"})
         keys = {"ordering_key": f"customer:{1000 + number % 40}", "dedupe_key": f"report-{number}"}
-        await world.application.insert(payload, event_type=TYPES[number % len(TYPES)], **keys)
+        kind = "invoice.paid" if number % 24 == 0 else TYPES[number % len(TYPES)]
+        await world.application.insert(payload, event_type=kind, **keys)
         await asyncio.sleep(1 / rate)
     await world.application.wait_until(IN_HAND, limit=60)
     for _, url, name, *_ in ENDPOINTS:
@@ -146,23 +148,24 @@ def _fails_at_times(request: Received) -> Reply:
     )
 
 
-async def _sign_in(window: Window, token: str) -> None:
+async def _signed_in(chromium: Chromium, panel: Panel, token: str, kind: str) -> Window:
+    window = await chromium.window(panel.base, dark=kind.endswith("dark"), phone=kind.startswith("phone"))
     await window.open("/sign-in")
     await window.page.get_by_label("Token").fill(token)
     await window.page.get_by_role("button", name="Sign in").click()
+    await window.page.get_by_role("heading", name="Overview", exact=True).wait_for()
+    return window
 
 
-async def _take(window: Window, show: Showcase, folder: Path, kind: str) -> None:
-    for name, path in pages(show).items():
-        await window.open(path)
-        if path == "/":
-            await window.page.get_by_text("live", exact=True).wait_for()
-        target = folder / f"panel-{name}-{kind}.png"
-        await _shoot(window, target, TALLEST[kind.partition("-")[0]])
-        _pack(target)
+async def _take(window: Window, path: str, target: Path, tallest: int) -> None:
+    await window.open(path)
+    if path == "/":
+        await window.page.get_by_text("live", exact=True).wait_for()
+    await shoot(window, target, tallest)
 
 
-async def _shoot(window: Window, target: Path, tallest: int) -> None:
+async def shoot(window: Window, target: Path, tallest: int) -> None:
+    """Take the page as it is, as high as it needs, up to so many pixels."""
     size = PHONE if tallest == TALLEST["phone"] else WIDE
     height: int = await window.page.evaluate("document.documentElement.scrollHeight")
     await window.page.set_viewport_size({"width": size["width"], "height": min(max(height, 500), tallest)})
