@@ -69,7 +69,7 @@ def running_chromium(program: str) -> Iterator[str]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "LANG": "en_GB.UTF-8", "TZ": "UTC"},
-            preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 - no threads yet
+            preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 - one system call, no lock
         )
         try:
             yield f"http://127.0.0.1:{_port(process, told)}"
