@@ -8,6 +8,7 @@ import pytest
 
 from tests.fault.proxy import Proxy, Way, proxy_to
 from tests.support.admin import Panel, open_panel
+from tests.support.axe import violations
 from tests.support.chromium import Chromium, Window
 from tests.support.daemon import Sections
 from tests.support.receiver import Reply
@@ -94,6 +95,7 @@ async def test_when_the_database_is_away_the_page_says_so_and_comes_back_by_itse
     await other.page.get_by_role("heading", name="The database is away").wait_for()
     await other.page.get_by_text("Nothing is lost").wait_for()
     await other.page.get_by_text("relay doctor").wait_for()
+    assert await violations(other.page) == []
     proxy.pass_on()
     await other.page.get_by_role("heading", name="Deliveries", exact=True).wait_for()
     await window.page.get_by_text("live", exact=True).wait_for()

@@ -1,14 +1,12 @@
 """What holds for each page as it is drawn: everybody can use it, on a phone too, and it loads little and only ours."""
 
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 
 from tests.support.admin import Panel, open_panel
+from tests.support.axe import violations
 from tests.support.chromium import Chromium, Window
 from tests.support.database import connected
 from tests.support.showcase import Showcase, furnish
@@ -16,8 +14,6 @@ from tests.support.world import World
 
 BUDGET = 100 * 1024
 NOBODY = "00000000-0000-4000-8000-00000000dead"
-# What can differ between light and dark: all else is the same document.
-COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 BEYOND = "document.documentElement.scrollWidth - window.innerWidth"
 
 
@@ -54,10 +50,6 @@ def pages_of(show: Showcase) -> list[str]:
         "/sending/pause",
         "/nowhere",
     ]
-
-
-PROBLEMS = re.compile(r"since=|dead$|nowhere$")
-"""Pages that are answered with an error, which the console then tells of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +109,25 @@ async def test_axe_finds_nothing_on_any_page_light_or_dark(shown: Shown, chromiu
     window = await chromium.window(shown.panel.base)
     found, looked_at = [], 0
     async for name in each_page(window, shown):
-        found += [(name, "light", *each) for each in await violations(window, {})]
+        found += [(name, "light", *each) for each in await violations(window.page)]
         await window.page.emulate_media(color_scheme="dark")
-        found += [(name, "dark", *each) for each in await violations(window, COLOURS)]
+        found += [(name, "dark", *each) for each in await violations(window.page, colours_only=True)]
         await window.page.emulate_media(color_scheme="light")
         looked_at += 1
     assert found == []
     assert looked_at >= 30
 
 
-async def violations(window: Window, options: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """Return the rules that a page breaks, each with the elements that do."""
-    result = await Axe().run(window.page, options=options)
-    return [
-        (each["id"], [node["html"][:200] for node in each["nodes"]]) for each in result.response["violations"]
-    ]
+async def test_axe_finds_nothing_where_somebody_may_not_go(shown: Shown, chromium: Chromium) -> None:
+    window = await chromium.window(shown.panel.base, phone=True)
+    await window.sign_in(await shown.panel.link("read"))
+    await window.open("/endpoints/new")
+    await window.page.get_by_role("heading", name="Your token may not do this").wait_for()
+    assert await violations(window.page) == []
+    await window.open("/deliveries?state=dead")
+    assert await window.page.get_by_role("button", name="Retry").count() == 0
+    assert await violations(window.page) == []
+    window.forgive("the server responded with a status of 403")
 
 
 async def test_no_page_is_wider_than_a_phone(shown: Shown, chromium: Chromium) -> None:
