@@ -59,3 +59,11 @@ def test_the_wheel_has_every_statement_of_the_checkout(unpacked: Path) -> None:
     shipped = {path.name for path in (unpacked / "relay/shipped/sql/queries").iterdir()}
 
     assert shipped == {path.name for path in (CHECKOUT / "sql/queries").iterdir()}
+
+
+def test_the_wheel_brings_the_inboxes_schema_and_statements(unpacked: Path) -> None:
+    folder = "relay/receiver/sql"
+    shipped = {path.relative_to(unpacked) for path in (unpacked / folder).rglob("*.sql")}
+
+    assert shipped == {path.relative_to(CHECKOUT) for path in (CHECKOUT / folder).rglob("*.sql")}
+    assert shipped

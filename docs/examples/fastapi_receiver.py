@@ -1,0 +1,67 @@
+"""A receiver in a FastAPI application; with Starlette it is the same.
+
+pip install outbox-relay fastapi uvicorn
+createdb shop && psql shop -f booking.sql
+DATABASE_URL=postgresql:///shop WEBHOOK_SECRET=whsec_... PORT=8000 python fastapi_receiver.py
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from relay.receiver import Event, IgnoreStale, Inbox
+from relay.receiver.adapters.asgi import AsgiReceiver
+from relay.receiver.adapters.door import Door
+
+
+async def handle(connection: Any, event: Event) -> None:
+    """Book an event, in the transaction that marks it done: both happen, or neither."""
+    await connection.execute(
+        "insert into booking (event_id, invoice, version) values ($1, $2, $3)",
+        event.event_id,
+        event.ordering_key,
+        event.version,
+    )
+
+
+inbox = Inbox(
+    os.environ["DATABASE_URL"],
+    secrets=os.environ["WEBHOOK_SECRET"].split(),
+    handler=handle,
+    ordering=IgnoreStale(key="/invoice"),
+)
+
+
+@asynccontextmanager
+async def lifespan(_application: FastAPI) -> AsyncIterator[None]:
+    """Run the inbox while the application runs, its schema up to date."""
+    await inbox.migrate()
+    async with inbox:
+        yield
+
+
+application = FastAPI(lifespan=lifespan)
+# A route, not a mount, and not a function with a parsed body: the receiver reads the raw bytes itself.
+application.router.routes.append(Route("/hook", AsgiReceiver(Door(inbox))))
+
+
+@application.get("/")
+async def front_page() -> dict[str, int]:
+    """Say how the inbox stands."""
+    stats = await inbox.stats()
+    return {"waiting": stats.waiting, "dead": stats.dead}
+
+
+if __name__ == "__main__":
+    uvicorn.run(
+        application,
+        host="127.0.0.1",
+        port=int(os.environ["PORT"]),
+        log_level="warning",
+        proxy_headers=False,  # an AllowList reads X-Forwarded-For itself
+    )
