@@ -81,6 +81,10 @@ schema: .venv/.ready-for-tests ## write sql/schema.sql and docs/reference/ anew
 	@$(RUN) relay.observe.metric_catalogue > docs/reference/metrics.md
 	@$(RUN) tests.support.reference
 
+.PHONY: screenshots
+screenshots: .venv/.ready-for-tests ## take the pictures of the panel in docs/images/ anew (six minutes; needs chromium and, for small files, pngquant)
+	@$(RUN) tests.support.screenshots $(ARGS)
+
 .PHONY: lock
 lock: ## renew the locked requirements (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --extra embedded --group build pyproject.toml -o requirements.lock

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+START_LIMIT = 10.0
+ASKED_EVERY = 0.05
 STOP_LIMIT = 10.0
 LAST_LINES = 20
 LONGEST_TAIL = 16 * 1024
@@ -74,6 +76,17 @@ class Daemon:
                 start_new_session=True,  # a terminal's Ctrl-C is for the demo alone
                 preexec_fn=_dies_with_us(),
             )  # fmt: skip
+
+    async def answers(self, port: int) -> None:
+        """Wait until it listens at a port of the loopback; not for ever, and not once it has ended."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_LIMIT):
+                while self._process is not None and self._process.returncode is None:
+                    with suppress(OSError):
+                        _, writer = await asyncio.open_connection("127.0.0.1", port)
+                        writer.close()
+                        return
+                    await asyncio.sleep(ASKED_EVERY)
 
     @property
     def pid(self) -> int | None:

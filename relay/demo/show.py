@@ -111,6 +111,7 @@ class Show:
             await self._set_up()
             try:
                 await self._daemon.start(dsn=self._dsn, port=self._port, admin_port=self._admin_port)
+                await self._daemon.answers(self._admin_port)  # a link is followed as soon as it is shown
                 async with self._screen.shown():
                     trouble = await self._live()
             finally:

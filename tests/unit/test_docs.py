@@ -13,10 +13,13 @@ ROOT = Path(__file__).parents[2]
 TOP = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
 DOCUMENTS = sorted([*(ROOT / name for name in TOP), *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+MOST_PICTURES = 3_000_000
+"""Bytes: whoever clones the repository loads them."""
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_PICTURE = re.compile(r'(?:src|srcset)="([^"]+)"')
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 # The command begins a line, or follows what may stand before a command.
 _COMMAND = re.compile(
@@ -99,6 +102,15 @@ def test_every_command_that_is_named_is_there(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_document_knows_the_machine_it_was_written_on(name: str) -> None:
     assert _HERE.findall((ROOT / name).read_text(encoding="utf-8")) == []
+
+
+def test_every_picture_is_shown_and_all_together_are_small() -> None:
+    text = (ROOT / "docs" / "panel.md").read_text(encoding="utf-8")
+    shown = {ROOT / "docs" / path for path in _PICTURE.findall(text)}
+    there = set((ROOT / "docs" / "images").iterdir())
+
+    assert shown == there
+    assert sum(path.stat().st_size for path in there) < MOST_PICTURES
 
 
 def test_every_file_that_the_architecture_names_is_there() -> None:

@@ -13,6 +13,11 @@ from relay.admin.operations.inputs import checked_text
 from relay.admin.operations.paging import Page, from_cursor, to_cursor
 from relay.store.session import Session
 
+MOST_BLOCKS = 1000
+"""Of the table of deliveries that are read; if it has more, counts are estimates."""
+MOST_ATTEMPTS = 20_000
+"""That are looked at, about; if more were made in five minutes it is fewer minutes, and their number an estimate."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointFilter:
@@ -41,6 +46,7 @@ class EndpointHealth:
         breaker: `closed`, `open` (left alone because it fails) or `half_open` (being tried).
         paused_until: It asked not to be sent to before.
         failing_since: Its first failed attempt since the last success.
+        is_estimate: Numbers of attempts and deliveries are, since there are very many.
     """
 
     endpoint_id: UUID
@@ -58,6 +64,7 @@ class EndpointHealth:
     breaker: str
     paused_until: datetime | None
     failing_since: datetime | None
+    is_estimate: bool
 
 
 async def page(
@@ -90,7 +97,7 @@ async def page(
 
 async def health_of(session: Session, endpoint_ids: Sequence[UUID]) -> dict[UUID, EndpointHealth]:
     """Return how endpoints do, by their ids; those that are not there, or removed, are left out."""
-    rows = await session.fetch("endpoint_health", list(endpoint_ids))
+    rows = await session.fetch("endpoint_health", list(endpoint_ids), MOST_BLOCKS, MOST_ATTEMPTS)
     return {row["endpoint_id"]: _health_of(row) for row in rows}
 
 

@@ -1,5 +1,7 @@
 """The list of endpoints with their health, and the page of one."""
 
+from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 
 from aiohttp import web
@@ -58,6 +60,7 @@ async def show_endpoint(request: web.Request) -> web.StreamResponse:
         health = await endpoint_pages.health(session, endpoint_id)
         history = await endpoint_history.of(session, endpoint_id)
         failing = await _failing(session, health)
+        health = _at_least(health, failing)
         recent = await delivery_pages.page(session, Filter(endpoint_id=endpoint_id), limit=_RECENT)
     return render(
         request,
@@ -75,11 +78,22 @@ async def show_endpoint(request: web.Request) -> web.StreamResponse:
 async def _failing(session: Session, health: EndpointHealth) -> list[DeliveryStatus]:
     """Return the newest deliveries of an endpoint that fail, those that were given up first."""
     found: list[DeliveryStatus] = []
-    states = [state for state, number in (("dead", health.dead), ("retrying", health.retrying)) if number]
+    numbers = (("dead", health.dead), ("retrying", health.retrying))
+    states = [state for state, number in numbers if number or health.is_estimate]
     for state in states:
         wanted = Filter(endpoint_id=health.endpoint_id, state=state)
         found += (await delivery_pages.page(session, wanted, limit=_RECENT)).items
     return found[:_RECENT]
+
+
+def _at_least(health: EndpointHealth, failing: list[DeliveryStatus]) -> EndpointHealth:
+    """Return estimates that are no less than what is in sight: of few among very many an estimate may see none."""
+    seen = Counter(each.state for each in failing)
+    return replace(
+        health,
+        dead=max(health.dead, seen["dead"]),
+        retrying=max(health.retrying, seen["retrying"]),
+    )
 
 
 def _bar(stretch: Stretch) -> Bar:

@@ -33,8 +33,8 @@ _HEADLINES: Mapping[str, str] = {
     "internal": "Something went wrong in Relay",
 }
 _ADVICE: Mapping[str, str] = {
-    "database_away": "Nothing is lost: applications' events are in the database, and the relay goes on by itself when "
-    "it is back. `relay doctor`, on the machine that runs the relay, says what stands in the way.",
+    "database_away": "The relay goes on by itself then. `relay doctor`, on the machine that runs it, says what stands "
+    "in the way.",
     "scope": "Ask whoever manages tokens for one with more, and sign in with that.",
     "csrf": "Go back, load the page again, and repeat what you did.",
     "not_signed_in": "Your session is over; nothing was changed. Sign in, and do it again.",

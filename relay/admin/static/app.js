@@ -78,6 +78,9 @@
     setTimeout(() => { delete event.target.dataset.sent; }, 5000);
   });
 
+  // A page that comes back as it was left may be of somebody who has signed out.
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
   document.addEventListener("relay:changed", (event) => enhance(event.target));
   document.addEventListener("htmx:load", (event) => enhance(event.target));
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => enhance(document));

@@ -5,8 +5,17 @@
   const parts = document.querySelector("[data-stream]");
   const sign = document.getElementById("live");
   const AGAIN = 10_000;
+  const SILENT = 8_000;
   if (!parts || !window.EventSource) return;
   const seen = new Map();
+
+  // Something comes every two seconds. When the relay is gone the browser tries again for ever, and says nothing.
+  let silence;
+  function hear(text, tone) {
+    clearTimeout(silence);
+    silence = setTimeout(() => say("no answer from the relay, numbers stand still", "bad"), SILENT);
+    say(text, tone);
+  }
 
   function say(text, tone) {
     sign.hidden = false;
@@ -35,8 +44,8 @@
 
   function listen() {
     const source = new EventSource(parts.dataset.stream);
-    source.addEventListener("parts", (event) => { show(event.data); say("live", "good"); });
-    source.addEventListener("away", () => say("database away, numbers stand still", "bad"));
+    source.addEventListener("parts", (event) => { show(event.data); hear("live", "good"); });
+    source.addEventListener("away", () => hear("database away, numbers stand still", "bad"));
     source.addEventListener("error", () => {
       // Each stream ends after a while, and the browser opens the next by itself. When it does not, the session may
       // be over: loading the page again tells.
@@ -55,6 +64,5 @@
     listen();
   }
 
-  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   listen();
 })();

@@ -179,6 +179,7 @@ class Health(Answer):
     breaker: Literal["closed", "open", "half_open"]
     paused_until: datetime | None
     failing_since: datetime | None
+    is_estimate: bool = Field(description="The numbers are, since there are very many.")
 
 
 class UrlVerdict(Answer):
