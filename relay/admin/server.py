@@ -1,8 +1,10 @@
 """The listener of the panel and its API, apart from that of metrics and health."""
 
 import asyncio
+import errno
 import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -112,6 +114,7 @@ class AdminServer:
         loop = asyncio.get_running_loop()
         place = self._settings.listen
         if isinstance(place, UnixSocket):
+            await _refuse_if_answered(place.path)
             server = await loop.create_unix_server(self._connection, str(place.path))
             place.path.chmod(0o660)
             return server
@@ -172,6 +175,20 @@ class AdminServer:
             elif route is not None:
                 await receive(request)
             return await handler(request)
+
+
+async def _refuse_if_answered(path: Path) -> None:
+    """Leave a socket to whoever serves it; asyncio would put ours in its place, since one left behind looks the same.
+
+    Raises:
+        OSError: Somebody answers there.
+    """
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return
+    writer.close()
+    raise OSError(errno.EADDRINUSE, "another process listens there")
 
 
 class _Refusing(asyncio.Protocol):

@@ -192,6 +192,20 @@ async def test_a_unix_socket_is_for_its_owner_and_group(world: World, tmp_path: 
         assert (await ask(client, "http://localhost/api/v1/whoami"))[0] == 401
 
 
+async def test_a_unix_socket_that_is_served_is_left_alone_and_one_left_behind_is_taken(
+    world: World, tmp_path: Path
+) -> None:
+    place = tmp_path / "admin.sock"
+    first = await world.start({"admin": {"listen": f"unix:{place}"}})
+    await first.wait_for_log("admin.listening")
+    second = await world.start({"admin": {"listen": f"unix:{place}"}}, waits=False)
+    assert await second.wait() == 1
+    assert b"another process listens there" in second.stderr
+    await first.kill()
+    third = await world.start({"admin": {"listen": f"unix:{place}"}})
+    await third.wait_for_log("admin.listening")
+
+
 async def test_a_panel_that_the_network_could_read_along_does_not_start(world: World) -> None:
     code, complained = await world.try_relay(
         "config", "check", environment={"RELAY_ADMIN__LISTEN": "0.0.0.0:8420"}
