@@ -1,4 +1,4 @@
-/* What JavaScript adds to pages that work without it: local times, copying, selecting all. */
+/* What JavaScript adds to pages that work without it: local times, copying, selecting all, looking again. */
 "use strict";
 
 (() => {
@@ -71,6 +71,17 @@
     if (box.name === "delivery" || box.hasAttribute("data-select-all")) count(box.form);
   });
 
+  // A problem that passes by itself: once there is another answer, it is shown. Until then whoever reads is not disturbed.
+  function lookAgain() {
+    if (!document.querySelector("[data-looks-again]")) return;
+    setInterval(async () => {
+      try {
+        const answer = await fetch(location.href, { redirect: "manual" });
+        if (answer.status < 500) location.reload();
+      } catch { /* the relay is away as well */ }
+    }, 5000);
+  }
+
   // A form is sent once, however often its button is pressed.
   document.addEventListener("submit", (event) => {
     if (event.target.dataset.sent) event.preventDefault();
@@ -83,6 +94,10 @@
 
   document.addEventListener("relay:changed", (event) => enhance(event.target));
   document.addEventListener("htmx:load", (event) => enhance(event.target));
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => enhance(document));
-  else enhance(document);
+  function begin() {
+    enhance(document);
+    lookAgain();
+  }
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
+  else begin();
 })();

@@ -88,6 +88,8 @@ async def test_when_the_database_is_away_the_page_says_so_and_comes_back_by_itse
     panel = await open_panel(world, dsn=proxy.dsn.replace("/relay?", f"/{urlsplit(world.dsn).path[1:]}?"))
     window = await live(chromium, panel)
     other = await chromium.another(window.page.context, panel.base)
+    plain = await chromium.window(panel.base, javascript=False)
+    await plain.sign_in(await panel.link())
     proxy.hold(Way.BOTH)
     proxy.reset()
     await window.page.get_by_text("database away, numbers stand still").wait_for()
@@ -96,11 +98,15 @@ async def test_when_the_database_is_away_the_page_says_so_and_comes_back_by_itse
     await other.page.get_by_text("Nothing is lost").wait_for()
     await other.page.get_by_text("relay doctor").wait_for()
     assert await violations(other.page) == []
+    await plain.open("/events")
+    await plain.page.get_by_role("heading", name="The database is away").wait_for()
     proxy.pass_on()
     await other.page.get_by_role("heading", name="Deliveries", exact=True).wait_for()
+    await plain.page.get_by_role("heading", name="Events", exact=True).wait_for()
     await window.page.get_by_text("live", exact=True).wait_for()
     assert await was_loaded_once(window)
-    other.forgive("the server responded with a status of 503")
+    for each in (other, plain):
+        each.forgive("the server responded with a status of 503")
 
 
 async def test_a_relay_stops_though_pages_are_live_and_they_come_back_with_the_next(
