@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+# Most tests wait for something; two at a time are twice as fast, and more would only disturb those that measure.
+JOBS ?= 2
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 
@@ -33,7 +35,7 @@ demo: .venv/.ready ## show everything at work until Ctrl-C; EVENTS=5000 stops by
 
 .PHONY: test
 test: .venv/.ready-for-tests ## run every test whose tools are present
-	@$(RUN) pytest $(ARGS)
+	@$(RUN) pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: test-fault
 test-fault: .venv/.ready-for-tests ## kills, restarts and cuts with the full numbers (long)

@@ -8,15 +8,18 @@ from tests.support.world import world
 
 __all__ = ["figures", "world"]
 
-_LINES = pytest.StashKey[list[str]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_LINES] = []
+FIGURE = "figure"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    lines = terminalreporter.config.stash[_LINES]
+    reports = [each for group in terminalreporter.stats.values() for each in group]
+    lines = [
+        text
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, text in report.user_properties
+        if name == FIGURE
+    ]
     if lines:
         terminalreporter.section("figures")
         for line in lines:
@@ -28,6 +31,7 @@ def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Provide a function that takes a line for the end of the run."""
 
     def note(text: str) -> None:
-        request.config.stash[_LINES].append(f"{request.node.name}: {text}")
+        # With the report it also comes from a process that runs a part of the tests.
+        request.node.user_properties.append((FIGURE, f"{request.node.name}: {text}"))
 
     return note
