@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import os
 from http.cookies import SimpleCookie
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from tests.support.admin import LIMIT, Panel, open_panel
 from tests.support.database import connected
 from tests.support.world import World
 
-UNKNOWN = "relay_" + base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
+UNKNOWN = "relay_" + base64.urlsafe_b64encode(bytes(32)).rstrip(b"=").decode()
 
 
 async def ask(client: aiohttp.ClientSession, path: str, **options: object) -> tuple[int, str]:

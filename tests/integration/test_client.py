@@ -262,7 +262,9 @@ def test_outside_of_a_transaction_the_event_is_committed_at_once(
 
 
 @pytest.mark.parametrize(
-    "rows", [psycopg.rows.dict_row, psycopg.rows.namedtuple_row, psycopg.rows.scalar_row], ids=repr
+    "rows",
+    [psycopg.rows.dict_row, psycopg.rows.namedtuple_row, psycopg.rows.scalar_row],
+    ids=lambda each: each.__name__,
 )
 def test_the_row_type_of_a_psycopg_connection_does_not_matter(connections: Opened, rows: Any) -> None:
     for publisher in (connections.psycopg(row_factory=rows), connections.psycopg_async(row_factory=rows)):
