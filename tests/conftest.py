@@ -1,1 +1,6 @@
-pytest_plugins = ["tests.support.strict", "tests.support.database", "tests.support.full"]
+pytest_plugins = [
+    "tests.support.strict",
+    "tests.support.database",
+    "tests.support.full",
+    "tests.support.interrupts",
+]
