@@ -3,4 +3,5 @@ pytest_plugins = [
     "tests.support.database",
     "tests.support.full",
     "tests.support.interrupts",
+    "tests.support.reports",
 ]
