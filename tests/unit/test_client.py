@@ -5,7 +5,6 @@ import asyncio
 import inspect
 import re
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from sqlalchemy.orm import Session, sessionmaker
 import relay
 from relay.client import cancel, publish
 from relay.client.publish import _CANCEL, _PUBLISH, Options
+from tests.support.alone import run_alone
 
 if TYPE_CHECKING:
     import psycopg
@@ -242,18 +242,6 @@ try:
 except TypeError:
     print(sorted(each for each in sys.modules if each.startswith(("asyncpg", "psycopg", "sqlalchemy", "django"))))
 """
-
-
-def run_alone(code: str, *arguments: str) -> str:
-    """Run `code` in a Python without site-packages, environment or current directory."""
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-W", "error", "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
-    )
-    return done.stdout
 
 
 def test_the_file_works_as_a_copy_with_nothing_but_the_standard_library(tmp_path: Path) -> None:

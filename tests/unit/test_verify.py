@@ -1,6 +1,5 @@
 import ast
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 import relay
 from relay.http.signature import SignatureFormat, generate_secret, parse_secret, sign
 from relay.receiver import VerificationError, Verified, verify
+from tests.support.alone import run_alone
 
 Format = Literal["standard", "x-webhook", "any"]
 PACKAGE = Path(relay.__file__).parent
@@ -428,18 +428,6 @@ def test_hostile_input_costs_little() -> None:
     for _ in range(100):
         assert reason_of(headers=heavy) == "invalid_header"
     assert time.process_time() - began < 1
-
-
-def run_alone(code: str, *arguments: str) -> str:
-    """Run `code` in a Python without site-packages, environment or current directory."""
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-W", "error", "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
-    )
-    return done.stdout
 
 
 PROOF = f"verified = verify({BODY!r}, {HEADERS!r}, {SECRET!r}, now={NOW}); print(verified.event_id)"

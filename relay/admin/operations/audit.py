@@ -8,8 +8,17 @@ from typing import Any
 
 import asyncpg
 
-from relay.admin.operations.inputs import checked_text
-from relay.admin.operations.paging import Look, Page, Seen, from_cursor, look_through, number_of, to_cursor
+from relay.admin.operations.inputs import check_texts
+from relay.admin.operations.paging import (
+    Look,
+    Page,
+    Seen,
+    from_cursor,
+    look_through,
+    number_of,
+    seen_in,
+    to_cursor,
+)
 from relay.store.session import Session
 
 
@@ -58,10 +67,7 @@ async def page(
     Raises:
         InvalidInput: The cursor is none of this list, or a text cannot be one.
     """
-    for name in ("actor", "action", "object"):
-        value = getattr(wanted, name)
-        if value is not None:
-            checked_text(name, value)
+    check_texts(wanted, "actor", "action", "object")
     (begin,) = (None,) if cursor is None else from_cursor(cursor, number_of)
 
     async def look(after: asyncpg.Record | None, size: Look) -> Seen:
@@ -76,10 +82,7 @@ async def page(
             size.rows,
             size.number,
         )
-        is_over = rows[0]["reached_id"] is None
-        return Seen(
-            found=[row for row in rows if row["id"] is not None], reached=None if is_over else rows[0]
-        )
+        return seen_in(rows, key="id", reached="reached_id")
 
     swept = await look_through(look, limit=limit)
     items = tuple(_entry_of(row) for row in swept.found)

@@ -7,8 +7,17 @@ import asyncpg
 
 from relay.admin.operations import places
 from relay.admin.operations.deliveries import DeliveryStatus, Filter, status_of
-from relay.admin.operations.inputs import checked_text
-from relay.admin.operations.paging import Look, Page, Seen, Swept, from_cursor, look_through, to_cursor
+from relay.admin.operations.inputs import check_texts
+from relay.admin.operations.paging import (
+    Look,
+    Page,
+    Seen,
+    Swept,
+    from_cursor,
+    look_through,
+    seen_in,
+    to_cursor,
+)
 from relay.store.session import Session
 
 _SUCCESS = 200
@@ -30,7 +39,7 @@ async def page(
     Raises:
         InvalidInput: The cursor is none of this list, or a text cannot be one.
     """
-    _check(wanted)
+    check_texts(wanted, "event_type", "tenant", "reason")
     wanted = await _with_its_tenant(session, wanted)
     stretch = await places.between(session, wanted.since, wanted.until)
     begin = await _begin(session, wanted, cursor)
@@ -44,10 +53,7 @@ async def page(
         rows = await session.fetch(
             statement, *wanted.parameters(), *(place or (None, None)), stretch.first, size.rows, size.number
         )
-        is_over = rows[0]["reached_seq"] is None
-        return Seen(
-            found=[row for row in rows if row["event_id"] is not None], reached=None if is_over else rows[0]
-        )
+        return seen_in(rows, key="event_id", reached="reached_seq")
 
     swept = await look_through(look, limit=limit)
     items = tuple(status_of(row) for row in swept.found)
@@ -92,10 +98,3 @@ async def _next_cursor(session: Session, wanted: Filter, swept: Swept) -> str | 
     if place is None:
         return None
     return to_cursor(place.event_id, endpoint_id if place == reached else _LAST_ENDPOINT)
-
-
-def _check(wanted: Filter) -> None:
-    for name in ("event_type", "tenant", "reason"):
-        value = getattr(wanted, name)
-        if value is not None:
-            checked_text(name, value)

@@ -9,7 +9,7 @@ import asyncpg
 
 from relay.admin.operations.endpoint_values import EndpointDetails, endpoint_of
 from relay.admin.operations.errors import NotFound
-from relay.admin.operations.inputs import checked_text
+from relay.admin.operations.inputs import check_texts
 from relay.admin.operations.paging import Page, from_cursor, to_cursor
 from relay.store.session import Session
 
@@ -81,10 +81,7 @@ async def page(
     Raises:
         InvalidInput: The cursor is none of this list, or a text cannot be one.
     """
-    for name in ("tenant", "text"):
-        value = getattr(wanted, name)
-        if value is not None:
-            checked_text(name, value)
+    check_texts(wanted, "tenant", "text")
     created_at, endpoint_id = (None, None) if cursor is None else _place_of(cursor)
     rows = await session.fetch(
         "endpoint_page", wanted.tenant, wanted.state, wanted.text, created_at, endpoint_id, limit + 1

@@ -21,6 +21,19 @@ from relay.http.signature import InvalidSecret, generate_secret, parse_secret
 from relay.store.secrets import CannotOpen, SecretBox
 from relay.store.session import Session, Statements
 
+_FIELDS = (
+    "event_types",
+    "headers",
+    "signature",
+    "timeout",
+    "max_in_flight",
+    "retry_schedule",
+    "store_response_body",
+    "metadata",
+)
+_LATER_FIELDS = ("filter", "rate_limit", "ordered")
+"""These and those above in the order in which endpoint_add and endpoint_edit take them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddedEndpoint:
@@ -90,20 +103,11 @@ async def add(
             columns["url"],
             columns["description"],
             columns["tenant"],
-            columns["event_types"],
-            columns["headers"],
-            columns["signature"],
-            columns["timeout"],
-            columns["max_in_flight"],
-            columns["retry_schedule"],
-            columns["store_response_body"],
-            columns["metadata"],
+            *(columns[name] for name in _FIELDS),
             sealed.sealed,
             sealed.key_id,
             actor,
-            columns["filter"],
-            columns["rate_limit"],
-            columns["ordered"],
+            *(columns[name] for name in _LATER_FIELDS),
         )
     return AddedEndpoint(endpoint=endpoint_of(rows[0]), secret=chosen)
 
@@ -153,18 +157,9 @@ async def edit(
             list(changed),
             columns.get("url"),
             columns.get("description"),
-            columns.get("event_types"),
-            columns.get("headers"),
-            columns.get("signature"),
-            columns.get("timeout"),
-            columns.get("max_in_flight"),
-            columns.get("retry_schedule"),
-            columns.get("store_response_body"),
-            columns.get("metadata"),
+            *(columns.get(name) for name in _FIELDS),
             actor,
-            columns.get("filter"),
-            columns.get("rate_limit"),
-            columns.get("ordered"),
+            *(columns.get(name) for name in _LATER_FIELDS),
         )
     return endpoint_of(row or await _present(session, endpoint_id))
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from relay.admin.operations import places
-from relay.admin.operations.inputs import checked_text
+from relay.admin.operations.inputs import check_texts
 from relay.admin.operations.paging import (
     Look,
     Page,
@@ -16,6 +16,7 @@ from relay.admin.operations.paging import (
     from_cursor,
     look_through,
     number_of,
+    seen_in,
     to_cursor,
 )
 from relay.store.session import Session
@@ -71,7 +72,7 @@ async def page(
     Raises:
         InvalidInput: The cursor is none of this list, or a text cannot be one.
     """
-    _check(wanted)
+    check_texts(wanted, "event_type", "tenant", "ordering_key", "dedupe_key")
     stretch = await places.between(session, wanted.since, wanted.until)
     begin = None if stretch.last is None else stretch.last + 1
     if cursor is not None:
@@ -93,10 +94,7 @@ async def page(
             size.rows,
             size.number,
         )
-        is_over = rows[0]["reached_seq"] is None
-        return Seen(
-            found=[row for row in rows if row["id"] is not None], reached=None if is_over else rows[0]
-        )
+        return seen_in(rows, key="id", reached="reached_seq")
 
     swept = await look_through(look, limit=limit)
     items = tuple(_summary_of(row) for row in swept.found)
@@ -116,10 +114,3 @@ async def _next_cursor(session: Session, wanted: EventFilter, swept: Swept) -> s
 
 def _summary_of(row: asyncpg.Record) -> EventSummary:
     return EventSummary(**{each.name: row[each.name] for each in fields(EventSummary)})
-
-
-def _check(wanted: EventFilter) -> None:
-    for name in ("event_type", "tenant", "ordering_key", "dedupe_key"):
-        value = getattr(wanted, name)
-        if value is not None:
-            checked_text(name, value)

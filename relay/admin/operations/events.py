@@ -10,7 +10,7 @@ import asyncpg
 from relay.admin.operations.deliveries import DeliveryStatus, statuses_of
 from relay.admin.operations.endpoint_values import headers_text
 from relay.admin.operations.errors import InvalidInput, NotFound
-from relay.admin.operations.inputs import checked_text, refused_by_database
+from relay.admin.operations.inputs import check_texts, checked_text, refused_by_database
 from relay.store.session import Session, Statements
 
 _BIGGEST_SEQUENCE = 2**63 - 1
@@ -162,12 +162,9 @@ def check(wanted: NewEvent) -> None:
     Raises:
         InvalidInput: One of them is such a text, or too long.
     """
-    checked_text("event_type", wanted.event_type)
+    check_texts(wanted, "event_type")
     checked_text("payload", wanted.payload, _LONGEST_PAYLOAD)
-    for name in ("tenant", "ordering_key", "dedupe_key", "traceparent"):
-        value = getattr(wanted, name)
-        if value is not None:
-            checked_text(name, value)
+    check_texts(wanted, "tenant", "ordering_key", "dedupe_key", "traceparent")
     if wanted.sequence is not None and not -_BIGGEST_SEQUENCE <= wanted.sequence <= _BIGGEST_SEQUENCE:
         raise InvalidInput("sequence must fit into 64 bits")
 

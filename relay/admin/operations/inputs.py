@@ -24,6 +24,18 @@ def checked_text(name: str, value: str, longest: int = MAX_NAME) -> str:
     return value
 
 
+def check_texts(values: object, *names: str) -> None:
+    """Refuse an object of which one of these attributes is a text that PostgreSQL cannot store; None is none.
+
+    Raises:
+        InvalidInput: One of them is.
+    """
+    for name in names:
+        value = getattr(values, name)
+        if value is not None:
+            checked_text(name, value)
+
+
 @contextmanager
 def refused_by_database() -> Iterator[None]:
     """Turn the database's refusal of a value into InvalidInput, with its hint."""

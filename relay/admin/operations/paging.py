@@ -66,6 +66,20 @@ class Seen:
     reached: asyncpg.Record | None
 
 
+def seen_in(rows: Sequence[asyncpg.Record], *, key: str, reached: str) -> Seen:
+    """Return what the rows of a look say; there is one at least, if only to say what was reached.
+
+    Args:
+        rows: As the statement returned them.
+        key: The column that is null in a row of which nothing matches.
+        reached: The column that is null where there are no more.
+    """
+    return Seen(
+        found=[row for row in rows if row[key] is not None],
+        reached=None if rows[0][reached] is None else rows[0],
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
     """What the looks for one page found together.
