@@ -94,9 +94,9 @@ class Proxy:
 
     async def stop(self) -> None:
         self._server.close()
-        self.reset()
         while self._tasks:
-            await asyncio.wait(self._tasks)
+            self.reset()  # again, since one may have been about to reach the server
+            await asyncio.wait(self._tasks, timeout=0.1)
         await self._server.wait_closed()
 
     def hold(self, ways: Way, *, only: Callable[[Link], bool] | None = None) -> None:

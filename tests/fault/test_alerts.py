@@ -56,6 +56,7 @@ async def test_that_the_database_is_away_is_told_at_once_and_stored_when_it_is_b
         assert row["cleared_at"] > row["raised_at"]
         assert json.loads(row["detail"])["away_s"] >= 1
         assert told(sink)[1:] == [("alert.cleared", "database_away")]
+        await daemon.wait_for_log("alert.cleared")
         assert len(daemon.logged("alert.raised")) == len(daemon.logged("alert.cleared")) == 1
 
 
