@@ -39,6 +39,7 @@ from relay.receiver.ordering import Ordering, is_strict, place_of
 from relay.receiver.retention import Caretaker, Retention
 from relay.receiver.retrying import Retry
 from relay.receiver.running import Running
+from relay.receiver.statements import PLANS
 from relay.receiver.sweep import Sweep
 from relay.receiver.verify import VerificationError, verify
 from relay.receiver.workers import Workers
@@ -249,6 +250,7 @@ class Inbox:
             timeout=CONNECT_LIMIT,
             server_settings={
                 "application_name": "relay inbox",
+                **PLANS,
                 "idle_in_transaction_session_timeout": str(int(idle.total_seconds() * 1000)),
             },
         )

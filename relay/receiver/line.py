@@ -3,6 +3,7 @@
 import asyncpg
 
 from relay.receiver.schema import Connection
+from relay.receiver.statements import PLANS
 
 CONNECT_LIMIT = 5.0
 
@@ -22,7 +23,9 @@ class Line:
         """Return the connection; errors as of `asyncpg.connect`."""
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(
-                self._dsn, timeout=CONNECT_LIMIT, server_settings={"application_name": "relay inbox store"}
+                self._dsn,
+                timeout=CONNECT_LIMIT,
+                server_settings={"application_name": "relay inbox store", **PLANS},
             )
         return self._connection
 

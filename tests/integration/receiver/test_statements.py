@@ -1,11 +1,13 @@
 """Every statement of the inbox: it fits the schema, and its head says what it takes."""
 
+import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
-from relay.receiver.statements import FOLDER, statement
+from relay.receiver.statements import FOLDER, PLANS, statement
 from tests.support.database import Connection, connected
 from tests.support.inbox import make_inbox
 
@@ -63,3 +65,71 @@ async def test_looking_for_what_comes_next_reads_nothing_that_does_not(
 
     assert "Seq Scan" not in plan, plan
     assert [index for index in indexes if index not in plan] == [], plan
+
+
+FILLING = (
+    "insert into relay_inbox.event"
+    " (source, event_id, headers, body, signed_at, ordering_key, version, next_attempt_at)"
+    " select 'relay', n::text, '{}', '', now(), 'k' || n % 1000, n, case when n > 1000 then 'infinity' else now() end"
+    " from generate_series($1::int, $2::int) n",
+    "insert into relay_inbox.content select 'relay', n::text::bytea, n::text from generate_series($1::int, $2::int) n",
+    "insert into relay_inbox.mark select 'relay', 'k' || n, n from generate_series($1::int, $2::int) n",
+)
+AT_ONCE = {
+    "store_events": "'relay', '{a,b}', '{t,t}', '{k1,k2}', '{1,2}', '{\"{}\",\"{}\"}', '{x,y}', '{1,1}'",
+    "note_contents": "'relay', '{x,y}', '{a,b}'",
+    "find_repeated": "'relay', '{1,2}', '{a,b}'",
+    "release_keys": "'relay', '{k1,k2}', true",
+    "find_due": "'relay', '{1,2}', 20",
+    "lock_event": "5",
+    "close_event": "7, 'done'",
+    "fail_event": "8, 0, 'error', '1 second'",
+    "wait_for_gap": "9, '1 second'",
+    "raise_mark": "'relay', 'k1', 3",
+    "end_gap": "'relay', 'k1', 1001",
+    "list_dead": "'relay', 0, 100",
+    "retry_dead": "'relay', null, 0, 100",
+}
+
+
+def steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from steps(below)
+
+
+async def most_read(connection: Connection, name: str) -> tuple[float, str]:
+    """Run a prepared statement without effect, and return what its busiest step read, and the plan."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        text = await connection.fetchval(f"explain (analyze, format json) execute {name} ({AT_ONCE[name]})")
+    finally:
+        await transaction.rollback()
+    removed = ("Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck")
+    read = [
+        step["Actual Loops"] * (step["Actual Rows"] + sum(step.get(each, 0) for each in removed))
+        for step in steps(json.loads(text)[0]["Plan"])
+    ]
+    return max(read), text
+
+
+@pytest.mark.parametrize("first", [0, 5, 50])
+async def test_no_plan_from_when_the_inbox_was_empty_outlives_that(
+    connection: Connection, first: int
+) -> None:
+    for name, value in PLANS.items():
+        await connection.execute(f"set {name} = '{value}'")
+    for fill in FILLING:
+        await connection.execute(fill, 1, first)
+    await connection.execute("vacuum (analyze)")
+    for name in AT_ONCE:
+        await connection.execute(f"prepare {name} as {statement(name)}")
+        for _ in range(6):  # a plan is kept after five
+            await most_read(connection, name)
+
+    for fill in FILLING:
+        await connection.execute(fill, first + 1, 20_000)
+    for name in AT_ONCE:
+        read, plan = await most_read(connection, name)
+        assert read <= 100, (name, plan)

@@ -6,5 +6,10 @@
 -- $3 event_ids: that they came with
 select n.place
 from unnest($2::bytea[], $3::text[]) with ordinality as n (hash, event_id, place)
-join relay_inbox.content c on c.source = $1::text and c.hash = n.hash
-where c.event_id <> n.event_id
+cross join lateral (
+  select c.event_id
+  from relay_inbox.content c
+  where c.source = $1::text
+  and c.hash = n.hash
+  limit 1) seen
+where seen.event_id <> n.event_id

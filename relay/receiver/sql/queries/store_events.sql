@@ -17,6 +17,13 @@ select
   case when n.ordering_key is null then clock_timestamp() else 'infinity' end
 from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::json[], $7::bytea[], $8::double precision[])
   as n (event_id, event_type, ordering_key, version, headers, body, signed)
-where not exists (select from relay_inbox.event e where e.source = $1 and e.event_id = n.event_id)
+-- By the key of each: a join could walk all events of the source, by a plan from when there were few.
+left join lateral (
+  select e.seq
+  from relay_inbox.event e
+  where e.source = $1
+  and e.event_id = n.event_id
+  limit 1) known on true
+where known.seq is null
 on conflict (source, event_id) do nothing
 returning event_id, ordering_key
