@@ -67,14 +67,22 @@ async def test_looking_for_what_comes_next_reads_nothing_that_does_not(
     assert [index for index in indexes if index not in plan] == [], plan
 
 
-FILLING = (
-    "insert into relay_inbox.event"
-    " (source, event_id, headers, body, signed_at, ordering_key, version, next_attempt_at)"
-    " select 'relay', n::text, '{}', '', now(), 'k' || n % 1000, n, case when n > 1000 then 'infinity' else now() end"
-    " from generate_series($1::int, $2::int) n",
-    "insert into relay_inbox.content select 'relay', n::text::bytea, n::text from generate_series($1::int, $2::int) n",
-    "insert into relay_inbox.mark select 'relay', 'k' || n, n from generate_series($1::int, $2::int) n",
-)
+FILL_EVENTS = """
+insert into relay_inbox.event
+  (source, event_id, headers, body, signed_at, ordering_key, version, next_attempt_at)
+select
+  'relay', n::text, '{}', '', now(), 'k' || n % 1000, n, case when n > 1000 then 'infinity' else now() end
+from generate_series($1::int, $2::int) n
+"""
+FILL_CONTENTS = """
+insert into relay_inbox.content
+select 'relay', n::text::bytea, n::text from generate_series($1::int, $2::int) n
+"""
+FILL_MARKS = """
+insert into relay_inbox.mark
+select 'relay', 'k' || n, n from generate_series($1::int, $2::int) n
+"""
+FILLING = (FILL_EVENTS, FILL_CONTENTS, FILL_MARKS)
 AT_ONCE = {
     "store_events": "'relay', '{a,b}', '{t,t}', '{k1,k2}', '{1,2}', '{\"{}\",\"{}\"}', '{x,y}', '{1,1}'",
     "note_contents": "'relay', '{x,y}', '{a,b}'",
