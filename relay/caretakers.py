@@ -75,7 +75,11 @@ class Caretakers:
             standings=standings, session=sessions.admin, notices=notices, backoff=backoff("conditions")
         )
         self._operations = OperationRunner(
-            session=sessions.operations, note_due=note_due, active=active, backoff=backoff("operations")
+            session=sessions.operations,
+            note_due=note_due,
+            active=active,
+            wanted=instance.has_operation,
+            backoff=backoff("operations"),
         )
         self._retention = Retention(
             session=sessions.retention,

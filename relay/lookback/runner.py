@@ -1,6 +1,7 @@
 """Works operations off: batch by batch, each with what became of it in one transaction."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,8 +19,6 @@ log = get_logger()
 
 MOST_A_BATCH = 1000
 """The most deliveries that one transaction changes."""
-LOOK_EVERY = 1.0
-"""Seconds between two looks for an operation, while there is none."""
 A_BATCH = 0.25
 """Seconds that a batch of an operation with a rate is meant to be good for."""
 BETWEEN = 0.05
@@ -97,6 +96,7 @@ class OperationRunner:
         session: One that moves no deliveries and waits for nobody else.
         note_due: Called with endpoint and delay for what is to be sent.
         active: Set while this relay works.
+        wanted: Set again and again while an operation is to be worked on.
         backoff: Pauses between tries while the database is away.
     """
 
@@ -106,11 +106,13 @@ class OperationRunner:
         session: Session,
         note_due: Callable[[UUID, float], None],
         active: asyncio.Event,
+        wanted: asyncio.Event,
         backoff: Backoff,
     ) -> None:
         self._session = session
         self._note_due = note_due
         self._active = active
+        self._wanted = wanted
         self._backoff = backoff
         self._paces: dict[int, Pace] = {}
         self._prune_at = 0.0
@@ -119,6 +121,9 @@ class OperationRunner:
         """Work until cancelled."""
         while True:
             await self._active.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PRUNE_EVERY):
+                    await self._wanted.wait()
             try:
                 await asyncio.sleep(await self._round())
                 self._backoff.succeeded()
@@ -134,7 +139,8 @@ class OperationRunner:
         rows = await self._session.fetch("operation_next")
         if not rows:
             self._paces.clear()
-            return LOOK_EVERY
+            self._wanted.clear()
+            return 0.0
         turns = [await self._turn(row["id"], row["kind"], row["rate"]) for row in rows]
         # As long as it took: half of the database's time is left to others.
         return max(time.monotonic() - started, 0.01) if any(turns) else BETWEEN

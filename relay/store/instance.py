@@ -31,6 +31,11 @@ class Instance:
         patient: A session for what may take longer than that.
         backoff: Pauses between tries while the database is away.
         activated: Called whenever this process became active, before anything is started.
+
+    Attributes:
+        active: Set while this process is the active relay.
+        standby: Set while another one is.
+        has_operation: Set with each sign of life while an operation is to be worked on; whoever finds none clears it.
     """
 
     def __init__(
@@ -44,6 +49,8 @@ class Instance:
         self._backends: list[tuple[int, datetime]] = []
         self.active = asyncio.Event()
         self.standby = asyncio.Event()
+        self.has_operation = asyncio.Event()
+        self.has_operation.set()  # as far as is known
         self.id = 0
 
     async def register(self, key_ids: Iterable[str]) -> None:
@@ -112,7 +119,9 @@ class Instance:
                     log.info("relay.standby", instance_id=self.id)
                 return
             self._others_settled = False
-        await self._session.fetch("instance_beat", self.id, "active")
+        seen = await self._session.fetch_row("instance_beat", self.id, "active")
+        if seen is not None and seen["has_operation"]:
+            self.has_operation.set()
         if not self._others_settled:
             await self._return_leases()
         if not was_active:

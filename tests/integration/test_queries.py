@@ -53,3 +53,19 @@ async def test_the_daemons_role_may_run_every_statement(database_servers: Server
             await connection.execute("set session authorization relay_app")
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(f"explain (generic_plan) {query('look')}")
+
+
+async def test_a_sign_of_life_tells_whether_an_operation_is_to_be_worked_on(rolled_back: Connection) -> None:
+    me = await rolled_back.fetchval(query("instance_register"), "host", "boot", 1, "1", "1.0", [])
+
+    async def beat() -> object:
+        return await rolled_back.fetchval(query("instance_beat"), me, "active")
+
+    assert await beat() is False
+    await rolled_back.execute(
+        "insert into relay.operation (kind, selection, actor, state)"
+        " values ('retry', '{}', 'cli:anna', 'prepared'), ('retry', '{}', 'cli:anna', 'paused')"
+    )
+    assert await beat() is False
+    await rolled_back.execute("update relay.operation set state = 'running' where state = 'paused'")
+    assert await beat() is True
