@@ -120,10 +120,10 @@ class OperationRunner:
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            await self._active.wait()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PRUNE_EVERY):
                     await self._wanted.wait()
+            await self._active.wait()  # last: another relay may have taken over meanwhile
             try:
                 await asyncio.sleep(await self._round())
                 self._backoff.succeeded()
