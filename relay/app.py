@@ -296,12 +296,16 @@ class Relay:
         self._listener.woken.set()
 
     def _start_over(self) -> None:
-        """Trust nothing that was in memory: another relay may have worked on the database meanwhile."""
+        """Trust nothing that was in memory: another relay may have worked on the database meanwhile.
+
+        Or its server crashed, and forgot outcomes that were recorded, though no statement of ours failed.
+        """
         self._fanout.start_over()
         self._rest.forget()
         self._standings.distrust()
         self._registry.version = 0  # read again with the breakers
         self._leases.look_at_all()
+        self._scheduler.suspect_strays()
         self._caretakers.housekeeping.survey_soon()
         self._alerts.start_over()
         self._listener.woken.set()

@@ -78,6 +78,36 @@ async def test_a_restart_under_load_loses_nothing_and_charges_no_attempt(
     assert {receipt.request.attempt for receipt in receiver.receipts} == {1}
 
 
+async def test_an_outcome_that_a_crash_forgot_is_made_up_for_at_once(server: Server, tmp_path: Path) -> None:
+    """No statement of the relay has to fail for that: it may sleep until the server is back."""
+    async with (
+        Receiver() as receiver,
+        Application(server.dsn) as application,
+        Application(server.dsn) as other,
+        running_daemon(tmp_path, server.dsn) as daemon,
+    ):
+        await application.execute("alter system set wal_writer_delay = '10s'")
+        await application.execute("select pg_reload_conf()")
+        await application.add_endpoint(receiver.url())
+        receiver.hold()
+        event_id = await application.insert()
+        await receiver.wait_for_event(event_id)
+        await application.execute("checkpoint")  # nothing before the outcome will be forgotten
+        # The relay's sign of life would flush the outcome: it waits until the crash.
+        await other.execute("begin; select from relay.relay_instance for update")
+        receiver.release()
+        await daemon.wait_for_log("delivery.delivered", event_id=event_id)
+        daemon.signal(signal.SIGSTOP)
+        await server.stop(IMMEDIATE_STOP)
+        await server.start()
+        assert await application.fetchval("select claimed_by is not null from relay.delivery")
+        daemon.signal(signal.SIGCONT)
+
+        await receiver.wait_for_event(event_id, count=2, limit=RESUMED_WITHIN)
+        await application.wait_until(ALL_ENDED)
+        assert await application.fetchval("select array_agg(attempt) from relay.attempt") == [1]
+
+
 def _of_the_last(receiver: Receiver, seconds: float) -> int:
     """Return how many requests came in the last seconds."""
     since = time.monotonic() - seconds
