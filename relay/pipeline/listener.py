@@ -2,7 +2,7 @@
 
 Applications' commits send a NOTIFY only while the relay says that it sleeps. Going to sleep therefore has an order:
 raise the flag, look, go on looking until every transaction that may have missed the flag has ended (but no longer than
-a second: polling finds a slower one), then wait.
+a second: polling finds a slower one), then wait. In haste it does not go to sleep, but looks again and again.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from relay.pipeline.cursor import parse_snapshot
+from relay.pipeline.haste import Haste
 from relay.store.session import Session
 
 CHANNEL = "relay_wake"
@@ -20,13 +21,12 @@ ARMED_FOR = 20.0
 RENEWED_AFTER = 10.0
 LONGEST_SETTLING = 1.0
 SETTLING_POLL = 0.005
-BUSY_LOOKS = 30
-"""After so many looks in a row that found much, commits need not notify any more."""
-BUSY_EVENTS = 4
-"""Events that are much for one look. With fewer, commits are not so many that a NOTIFY in each is felt."""
 EMPTY_LOOKS = 3
 SHORTEST_REST = 0.002
 """Seconds that a look rests when so many before it found nothing."""
+HASTY_REST = 0.001
+"""Seconds that a look rests in haste when the one before it found nothing. Longer ones are felt in the latency, and
+shorter ones take from those who commit what they gain by not notifying."""
 
 
 class Listener:
@@ -35,14 +35,16 @@ class Listener:
     def __init__(self) -> None:
         self.woken = asyncio.Event()
         self.notifications = 0
+        self.haste = Haste(now=time.monotonic())
 
     async def listen(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         """Listen on this connection; whatever was missed while there was none is looked for."""
         await connection.add_listener(CHANNEL, self._heard)
         self.woken.set()
 
-    def _heard(self, *_: Any) -> None:
+    def _heard(self, _connection: Any, committer: int, *_: Any) -> None:
         self.notifications += 1
+        self.haste.heard(committer)
         self.woken.set()
 
 
@@ -64,7 +66,6 @@ class Rest:
         self._armed_at: float | None = None
         self._settling_until: float | None = None
         self._settled_at: int | None = None
-        self._busy = 0
         self._empty = 0
         self._is_over = False
 
@@ -96,13 +97,15 @@ class Rest:
             has_more: There is more to be had at once.
         """
         self._empty = 0 if found else self._empty + 1
-        await self._judge_haste(is_much=found >= BUSY_EVENTS or has_more)
+        await self._judge_haste(found, has_more=has_more)
         if has_more:
             return
         if not self._listen:
             await self._wait(0.0 if found else self._poll_interval)
+        elif self._listener.haste.is_on:
+            await asyncio.sleep(0.0 if found else HASTY_REST)
         elif found and self._armed_at is None:
-            return  # in haste, or not asleep yet: look until nothing is left
+            return  # not asleep yet: look until nothing is left
         elif not await self._is_armed():
             return
         elif self._settling_until is not None and not self._has_settled(snapshot):
@@ -110,10 +113,9 @@ class Rest:
         else:
             await self._wait(min(self._poll_interval, RENEWED_AFTER))
 
-    async def _judge_haste(self, *, is_much: bool) -> None:
-        """Take the flag down when so many looks found so much that they need no notification."""
-        self._busy = self._busy + 1 if is_much else 0
-        if self._busy >= BUSY_LOOKS and self._armed_at is not None:
+    async def _judge_haste(self, found: int, *, has_more: bool) -> None:
+        """Take the flag down when commits come so thick that they need not, and better did not, notify."""
+        if self._listener.haste.saw(found, has_more=has_more, now=time.monotonic()):
             self._armed_at = None
             await self._session.fetch("arm", 0.0)
 

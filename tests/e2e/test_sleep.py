@@ -79,6 +79,35 @@ async def test_concurrent_writers_that_commit_whenever_they_like_are_all_heard(w
     assert set(world.receiver.counts().values()) == {1}
 
 
+async def test_while_many_commit_at_once_none_is_asked_to_notify(world: World) -> None:
+    await world.application.add_endpoint(world.receiver.url())
+    await world.start(ONLY_NOTIFY)
+    await eventually(lambda: is_armed(world.application), "armed")
+    inserted, stop = 0, asyncio.Event()
+
+    async def write() -> None:
+        nonlocal inserted
+        async with Application(world.dsn) as writer:
+            while not stop.is_set():
+                await writer.execute("insert into relay.outbox (event_type, payload) values ('a', '{}')")
+                inserted += 1
+
+    async def is_down() -> bool:
+        return not await is_armed(world.application)
+
+    async with asyncio.TaskGroup() as writers:
+        for _ in range(8):
+            writers.create_task(write())
+        try:
+            await eventually(is_down, "the flag is down")
+        finally:
+            stop.set()
+
+    await eventually(lambda: is_armed(world.application), "armed again")
+    await world.receiver.wait_for_requests(inserted, limit=IN_TIME)
+    await world.receiver.wait_for_event(await world.application.insert(), limit=IN_TIME)
+
+
 async def test_a_transaction_that_began_before_it_went_to_sleep_wakes_it(world: World) -> None:
     await world.application.add_endpoint(world.receiver.url())
     async with Application(world.dsn) as early:

@@ -8,7 +8,8 @@ from typing import cast
 import pytest
 
 from relay.pipeline import listener as module
-from relay.pipeline.listener import BUSY_EVENTS, BUSY_LOOKS, Listener, Rest
+from relay.pipeline.haste import NOTIFIED, SEVERAL, WINDOW
+from relay.pipeline.listener import Listener, Rest
 from relay.store.session import Session
 
 QUIET = "10:10:"
@@ -100,15 +101,39 @@ async def test_without_listening_the_flag_is_never_raised() -> None:
     assert statements.asked == []
 
 
-async def test_while_it_is_busy_it_asks_for_no_notifications() -> None:
-    rest, _, statements = make()
+def many_notify(listener: Listener) -> None:
+    for number in range(NOTIFIED):
+        listener.haste.heard(number % SEVERAL)
+
+
+async def test_in_haste_it_asks_for_no_notifications_and_goes_on_looking() -> None:
+    rest, listener, statements = make()
     await rest.after_look(0, QUIET, has_more=False)
-    for _ in range(BUSY_LOOKS + 5):
-        await rest.after_look(BUSY_EVENTS, QUIET, has_more=True)
+    many_notify(listener)
+    await rest.after_look(NOTIFIED, QUIET, has_more=False)
 
     assert statements.asked == [("arm", module.ARMED_FOR), ("arm", 0.0)]
-    await rest.after_look(0, QUIET, has_more=False)
+    started = time.monotonic()
+    looks = 0
+    while statements.asked[-1] == ("arm", 0.0):
+        looks += 1
+        assert await takes(rest.after_look(0, QUIET, has_more=False)) < 1
+    assert time.monotonic() - started >= WINDOW
+    assert looks <= 2 * WINDOW / module.HASTY_REST
     assert statements.asked[-1] == ("arm", module.ARMED_FOR)
+
+
+async def test_in_haste_it_looks_again_at_once_after_a_look_that_found_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "HASTY_REST", 30.0)
+    rest, listener, statements = make()
+    many_notify(listener)
+    await rest.after_look(NOTIFIED, QUIET, has_more=False)
+
+    for _ in range(5):
+        assert await takes(rest.after_look(100, QUIET, has_more=False)) < 1
+    assert statements.asked == [("arm", 0.0)]
 
 
 async def test_the_flag_is_renewed_before_it_falls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,15 +213,6 @@ async def test_whoever_has_something_to_look_at_ends_the_wait() -> None:
     rest.wake()
 
     await asyncio.wait_for(waiting, 1)
-
-
-async def test_a_backlog_of_small_pages_needs_no_notifications_either() -> None:
-    rest, _, statements = make()
-    await rest.after_look(0, QUIET, has_more=False)
-    for _ in range(BUSY_LOOKS):
-        await rest.after_look(1, QUIET, has_more=True)
-
-    assert statements.asked[-1] == ("arm", 0.0)
 
 
 async def test_at_the_end_it_waits_no_more() -> None:
