@@ -153,7 +153,7 @@ class Relay:
         if self._sender is not None:
             self._sender.limits = limits_of(settings.delivery)
             self._caretakers.change(settings)
-        self._registry.version = 0  # all endpoints are read again, with the new defaults
+        self._registry.read_all_again()  # with the new defaults
         self._listener.woken.set()
 
     def refuse_reload(self) -> None:
@@ -181,6 +181,7 @@ class Relay:
             notices=self._notices,
             order=self._order,
             note_due=self._due.note,
+            claim_lost=self._suspect_strays,
             tally=self._vitals.tally,
             backoff=self._backoff("record"),
         )
@@ -292,8 +293,11 @@ class Relay:
         )
 
     def _read_endpoints(self) -> None:
-        self._registry.version = 0
+        self._registry.read_all_again()
         self._listener.woken.set()
+
+    def _suspect_strays(self) -> None:
+        self._scheduler.suspect_strays()
 
     def _start_over(self) -> None:
         """Trust nothing that was in memory: another relay may have worked on the database meanwhile.
@@ -303,9 +307,9 @@ class Relay:
         self._fanout.start_over()
         self._rest.forget()
         self._standings.distrust()
-        self._registry.version = 0  # read again with the breakers
+        self._registry.read_all_again()  # with the breakers
         self._leases.look_at_all()
-        self._scheduler.suspect_strays()
+        self._suspect_strays()
         self._caretakers.housekeeping.survey_soon()
         self._alerts.start_over()
         self._listener.woken.set()

@@ -71,6 +71,7 @@ class Registry:
         self._endpoints: dict[UUID, Endpoint] = {}
         self._subscriptions = _Subscriptions()
         self.version = 0
+        self._distrusted = 0
         self.longest_timeout = 0.0
         self.has_filters = False
         self.has_ordered = False
@@ -116,12 +117,18 @@ class Registry:
         endpoint = self._endpoints.get(only)
         return () if endpoint is None or endpoint.tenant != tenant else (only,)
 
+    def read_all_again(self) -> None:
+        """Have the next refresh read everything; one that is under way is not enough."""
+        self.version = 0
+        self._distrusted += 1
+
     async def refresh(self, session: Session) -> frozenset[UUID]:
         """Read what changed since the last time; returns the endpoints that did.
 
         Raises:
             DatabaseAway: As of any statement. What was known stays.
         """
+        distrusted = self._distrusted
         changes = await self._rows.read(session, known=self.version)
         before = dict(self._endpoints)
         if changes.is_whole:
@@ -131,7 +138,8 @@ class Registry:
             changed = frozenset(changes.removed) | frozenset(e.id for e in changes.endpoints)
         self._forget(changed)
         self._learn(changes.endpoints)
-        self.version = changes.version
+        if distrusted == self._distrusted:
+            self.version = changes.version
         self._tell_standings(changes, changed, before)
         return changed
 

@@ -42,6 +42,7 @@ class Recorder:
         notices: Get what the operator's endpoints are to hear.
         order: Lets the next delivery of a key go.
         note_due: Called with endpoint and delay when a delivery waits for its time.
+        claim_lost: Called when an outcome came too late: its delivery may still be leased to us, by an older claim.
         tally: Counts what is committed.
         backoff: Pauses between tries while the database is away.
 
@@ -60,6 +61,7 @@ class Recorder:
         notices: Notices,
         order: OrderKeeper,
         note_due: Callable[[UUID, float], None],
+        claim_lost: Callable[[], None],
         tally: Tally,
         backoff: Backoff,
     ) -> None:
@@ -71,6 +73,7 @@ class Recorder:
         self._notices = notices
         self._order = order
         self._note_due = note_due
+        self._claim_lost = claim_lost
         self._tally = tally
         self._backoff = backoff
         self._queue: deque[Result] = deque()
@@ -156,7 +159,10 @@ class Recorder:
         """The outcomes are committed: tell people, tell the scheduler, and give the slots back."""
         self._outcome_log.write(results, stale)
         self._tally.batch(results, stale)
-        self._standings.note(results)
+        current = [result for result in results if result.claim.key not in stale] if stale else results
+        self._standings.note(current)  # what another relay found out since is newer
+        if len(current) < len(results):
+            self._claim_lost()
         for result in results:
             key = result.claim.key
             self._slots.give_back(key)

@@ -162,11 +162,15 @@ class Scheduler:
 
     async def _release_strays(self) -> None:
         async with self._desk.leasing:
+            self.suspects_strays = False  # what is suspected from here on needs another look
             keys = self._desk.slots.keys()
-            rows = await self._session.fetch(
-                "release_strays", self._desk.instance, [key[0] for key in keys], [key[1] for key in keys]
-            )
-        self.suspects_strays = False
+            try:
+                rows = await self._session.fetch(
+                    "release_strays", self._desk.instance, [key[0] for key in keys], [key[1] for key in keys]
+                )
+            except BaseException:
+                self.suspects_strays = True
+                raise
         for row in rows:
             self._desk.due.note(row["endpoint_id"], 0.0)
 

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,41 @@ async def test_an_outcome_that_a_crash_forgot_is_made_up_for_at_once(server: Ser
         await receiver.wait_for_event(event_id, count=2, limit=RESUMED_WITHIN)
         await application.wait_until(ALL_ENDED)
         assert await application.fetchval("select array_agg(attempt) from relay.attempt") == [1]
+
+
+async def test_a_retry_whose_claim_a_crash_forgot_is_made_up_for_at_once(
+    server: Server, tmp_path: Path
+) -> None:
+    """The row is leased to the relay by the claim before, and the delivery is in hand all the while."""
+    async with (
+        Receiver() as receiver,
+        Application(server.dsn) as application,
+        Application(server.dsn) as other,
+        running_daemon(tmp_path, server.dsn) as daemon,
+    ):
+        await application.execute("alter system set wal_writer_delay = '10s'")
+        await application.execute("select pg_reload_conf()")
+        await application.add_endpoint(receiver.url(), retry_schedule=[timedelta(seconds=0.1)])
+        receiver.respond = lambda request: Reply(status=503 if request.attempt == 1 else 200)
+        receiver.hold()
+        event_id = await application.insert()
+        await receiver.wait_for_event(event_id)
+        await application.execute("checkpoint")
+        await other.execute("begin; select from relay.relay_instance for update")
+        receiver.release()
+        await daemon.wait_for_log("attempt.failed", event_id=event_id)
+        receiver.hold()
+        await receiver.wait_for_event(event_id, count=2)
+        daemon.signal(signal.SIGSTOP)
+        await server.stop(IMMEDIATE_STOP)
+        await server.start()
+        assert await application.fetchval("select claim = 1 and claimed_by is not null from relay.delivery")
+        daemon.signal(signal.SIGCONT)
+        await daemon.wait_for_log("relay.active", count=2)
+
+        receiver.release()
+        await receiver.wait_for_event(event_id, count=3, limit=RESUMED_WITHIN)
+        await application.wait_until(ALL_ENDED)
 
 
 def _of_the_last(receiver: Receiver, seconds: float) -> int:
