@@ -72,7 +72,11 @@ class Caretakers:
             backoff=backoff("housekeeping"),
         )
         self._conditions = ConditionKeeper(
-            standings=standings, session=sessions.admin, notices=notices, backoff=backoff("conditions")
+            standings=standings,
+            session=sessions.admin,
+            notices=notices,
+            active=active,
+            backoff=backoff("conditions"),
         )
         self._operations = OperationRunner(
             session=sessions.operations,

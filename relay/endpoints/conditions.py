@@ -27,14 +27,25 @@ class ConditionKeeper:
         standings: Of all endpoints.
         session: One that moves no deliveries.
         notices: Get what the operator's endpoints are to hear.
+        active: Set while this relay works; another one knows better while it is not.
         backoff: Pauses between tries while the database is away.
     """
 
-    def __init__(self, *, standings: Standings, session: Session, notices: Notices, backoff: Backoff) -> None:
+    def __init__(
+        self,
+        *,
+        standings: Standings,
+        session: Session,
+        notices: Notices,
+        active: asyncio.Event,
+        backoff: Backoff,
+    ) -> None:
         self._standings = standings
         self._session = session
         self._notices = notices
+        self._active = active
         self._backoff = backoff
+        self._unanswered: set[UUID] = set()
         self._writing = asyncio.Lock()
 
     async def run(self) -> None:
@@ -46,14 +57,24 @@ class ConditionKeeper:
             except TimeoutError:
                 pass
             self._standings.sweep()
+            if not self._is_current:
+                await asyncio.sleep(SWEEP)
+                continue
             try:
                 await self._round()
                 self._backoff.succeeded()
             except (DatabaseAway, asyncpg.PostgresError) as error:
                 await self._backoff.failed(error)
 
+    @property
+    def _is_current(self) -> bool:
+        """Whether memory is what counts, and not what another relay wrote down."""
+        return self._active.is_set() and not self._standings.is_distrusted
+
     async def finish(self) -> None:
         """Write what is left, unless the database refuses it now: the relay is about to end."""
+        if not self._is_current:
+            return
         try:
             await self._round()
         except (DatabaseAway, asyncpg.PostgresError) as error:
@@ -111,7 +132,14 @@ class ConditionKeeper:
             del unwanted[endpoint_id]
 
     async def _disable(self, endpoint_id: UUID, reason: str) -> None:
-        if await self._session.fetch("disable_endpoint", endpoint_id, reason):
+        try:
+            is_done = bool(await self._session.fetch("disable_endpoint", endpoint_id, reason))
+        except DatabaseAway:
+            self._unanswered.add(endpoint_id)  # it may be done
+            raise
+        was_done = endpoint_id in self._unanswered
+        self._unanswered.discard(endpoint_id)
+        if is_done or was_done:
             log.warning("endpoint.disabled", endpoint_id=str(endpoint_id), reason=reason)
             self._notices.disabled(endpoint_id, reason)
 

@@ -283,6 +283,11 @@ class Standings:
                 anew = self.of(endpoint_id)
                 anew.in_hand, anew.waiting_since = standing.in_hand, standing.waiting_since
 
+    @property
+    def is_distrusted(self) -> bool:
+        """Whether memory may be wrong, and what is written down counts until it has been read."""
+        return self._is_distrusted
+
     def distrust(self) -> None:
         """Note that another relay may have been at work: what is written down counts."""
         self._is_distrusted = True

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 import time
 from collections.abc import Callable
 
@@ -151,6 +152,36 @@ async def test_only_one_of_two_relays_sends_and_the_other_takes_over_when_it_is_
     assert taken_over < AT_ONCE
     assert standby.logged("relay.active")
     (await check_everything(application, receiver)).assert_right(most_duplicates=50)
+
+
+async def test_what_a_relay_without_the_lock_hears_says_nothing_of_an_endpoint(world: World) -> None:
+    receiver, application = world.receiver, world.application
+    settings = {"breaker": {"min_attempts": 4, "open_for": "5s", "max_open_for": "5s"}}
+    receiver.respond = lambda _: Reply(status=503)
+    receiver.hold()
+    await application.add_endpoint(receiver.url())
+    first = await world.start(settings)
+    backends = await application.fetchval(
+        "select array_agg(pid) from pg_stat_activity"
+        " where datname = current_database() and application_name like 'relay %'"
+    )
+    second = await world.start(settings)
+    await second.wait_for_log("relay.standby")
+    await application.insert_all(['{"id": 0}'] * 4)
+    await receiver.wait_for_open(4)
+
+    first.signal(signal.SIGSTOP)
+    receiver.respond = lambda _: Reply()
+    await application.execute("select pg_terminate_backend(pid) from unnest($1::int[]) as pid", backends)
+    await receiver.wait_for_open(8)
+    receiver.release()
+    await second.wait_for_log("delivery.delivered", count=4)
+    first.signal(signal.SIGCONT)
+    await first.wait_for_log("claim.lost", count=4)
+    assert await first.terminate() == 0
+
+    assert not first.logged("endpoint.breaker_opened")
+    assert not await application.fetch("select from relay.endpoint_condition")
 
 
 async def test_a_relay_that_stops_hands_over_without_a_duplicate(world: World) -> None:
