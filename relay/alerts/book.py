@@ -10,7 +10,7 @@ import orjson
 
 from relay.alerts.alert import Change, ClearedAlert, Finding, Key, RaisedAlert
 from relay.alerts.rules import Latch
-from relay.store.session import Session
+from relay.store.session import DatabaseAway, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,9 @@ class AlertBook:
         self._session = session
         self._tell = tell
         self._entries: dict[Key, _Entry] = {}
+        self._raising: set[Key] = set()
+        self._clearing: dict[int, RaisedAlert] = {}
+        self._has_lost_answer = False
         self.is_read = False
 
     def raised(self) -> frozenset[Key]:
@@ -50,6 +53,9 @@ class AlertBook:
     def forget(self) -> None:
         """Know nothing: another relay keeps the book."""
         self._entries.clear()
+        self._raising.clear()
+        self._clearing.clear()
+        self._has_lost_answer = False
         self.is_read = False
 
     async def read(self) -> None:
@@ -62,6 +68,9 @@ class AlertBook:
         before = self._entries
         self._entries = {key: _entry(key, row, before.get(key)) for row in rows for key in (_key(row),)}
         self.is_read = True
+        for key in self._raising & self._entries.keys() - before.keys():
+            self._tell(self._entries[key].raised)  # stored by us; only the answer was lost
+        self._raising.clear()
 
     async def settle(self, findings: Iterable[Finding], now: float) -> None:
         """Raise and clear what these findings demand. An alert that nothing was found for has lost its cause.
@@ -74,6 +83,8 @@ class AlertBook:
             DatabaseAway: What is not stored is not told, and is found again.
         """
         found = {finding.key: finding for finding in findings}
+        if self._clearing:
+            await self._finish_clearing()
         over = [key for key, entry in self._entries.items() if _is_over(entry, found.get(key), now)]
         new = [
             finding
@@ -86,24 +97,37 @@ class AlertBook:
             await self._raise(new)
 
     async def _clear(self, keys: list[Key]) -> None:
-        entries = {self._entries[key].id: key for key in keys}
-        rows = await self._session.fetch("alert_clear", list(entries))
-        cleared = {row["id"]: row["cleared_at"] for row in rows}
-        for alert_id, key in entries.items():
-            raised = self._entries.pop(key).raised
-            if alert_id in cleared:
-                self._tell(ClearedAlert(raised=raised, cleared_at=cleared[alert_id]))
+        entries = [self._entries.pop(key) for key in keys]
+        self._clearing |= {entry.id: entry.raised for entry in entries}
+        await self._finish_clearing()
+
+    async def _finish_clearing(self) -> None:
+        try:
+            rows = await self._session.fetch("alert_clear", list(self._clearing))
+        except DatabaseAway:
+            self._has_lost_answer = True  # they may be cleared
+            raise
+        for row in rows:
+            if row["by_this"] or self._has_lost_answer:
+                self._tell(ClearedAlert(raised=self._clearing[row["id"]], cleared_at=row["cleared_at"]))
+        self._clearing.clear()
+        self._has_lost_answer = False
 
     async def _raise(self, findings: list[Finding]) -> None:
-        rows = await self._session.fetch(
-            "alert_raise",
-            [finding.key.alert for finding in findings],
-            [finding.key.endpoint_id for finding in findings],
-            [finding.summary for finding in findings],
-            [orjson.dumps(dict(finding.detail)).decode() for finding in findings],
-        )
+        try:
+            rows = await self._session.fetch(
+                "alert_raise",
+                [finding.key.alert for finding in findings],
+                [finding.key.endpoint_id for finding in findings],
+                [finding.summary for finding in findings],
+                [orjson.dumps(dict(finding.detail)).decode() for finding in findings],
+            )
+        except DatabaseAway:
+            self._raising.update(finding.key for finding in findings)
+            raise
         for row in rows:
             key = _key(row)
+            self._raising.discard(key)
             entry = self._entries[key] = _entry(key, row, None)
             self._tell(entry.raised)
         if len(rows) < len(findings):

@@ -63,7 +63,9 @@ class Stage:
         self.asked: dict[str, tuple[Any, ...]] = {}
         self.changes: list[tuple[float, Change]] = []
         self.stored: dict[int, dict[str, Any]] = {}
+        self.cleared: dict[int, datetime] = {}
         self.is_away = False
+        self.loses_answer_of = ""
         self._ids = itertools.count(1)
         self._seqs = itertools.count(1)
         self.tally = Tally(max_endpoints=10, clock=lambda: self.now)
@@ -90,16 +92,22 @@ class Stage:
         self.asked[name] = arguments
         if self.is_away:
             raise DatabaseAway("gone")
+        rows = self._answer(name, arguments)
+        if name == self.loses_answer_of:
+            raise DatabaseAway("done, but the answer was lost")
+        return rows
+
+    def _answer(self, name: str, arguments: tuple[Any, ...]) -> list[dict[str, Any]]:
         match name:
             case "alert_active":
                 return list(self.stored.values())
             case "alert_raise":
-                return [self._store(*each) for each in zip(*arguments, strict=True)]
-            case "alert_clear":
-                at = self._moment()
+                lasting = {(row["alert"], row["endpoint_id"]) for row in self.stored.values()}
                 return [
-                    {"id": each, "cleared_at": at} for each in arguments[0] if self.stored.pop(each, None)
+                    self._store(*each) for each in zip(*arguments, strict=True) if each[:2] not in lasting
                 ]
+            case "alert_clear":
+                return [self._clear(each) for each in arguments[0]]
             case "due_blocked":
                 return [
                     {"endpoint_id": each, "untried": self.due[each][0], "tried": self.due[each][1]}
@@ -121,6 +129,12 @@ class Stage:
             "raised_at": self._moment(),
         }
         return row
+
+    def _clear(self, alert_id: int) -> dict[str, Any]:
+        by_this = self.stored.pop(alert_id, None) is not None
+        if by_this:
+            self.cleared[alert_id] = self._moment()
+        return {"id": alert_id, "cleared_at": self.cleared[alert_id], "by_this": by_this}
 
     def _moment(self) -> datetime:
         return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.now)
@@ -316,6 +330,26 @@ async def test_a_database_that_goes_away_in_between_loses_neither_raising_nor_cl
         await stage.watch.round()
     stage.is_away = False
     await stage.pass_time(10)
+    assert [what for _, what in stage.story(HERE)] == ["raised", "cleared"]
+
+
+async def test_what_was_stored_though_the_answer_was_lost_is_told_once() -> None:
+    stage = Stage()
+    await stage.pass_time(10)
+    stage.outcomes(HERE, failed=30)
+    stage.loses_answer_of = "alert_raise"
+    with pytest.raises(DatabaseAway):
+        await stage.pass_time(10)
+    stage.loses_answer_of = ""
+    await stage.pass_time(30)
+    assert [what for _, what in stage.story(HERE)] == ["raised"]
+
+    stage.standings.reset([HERE])
+    stage.loses_answer_of = "alert_clear"
+    with pytest.raises(DatabaseAway):
+        await stage.pass_time(900)
+    stage.loses_answer_of = ""
+    await stage.pass_time(30)
     assert [what for _, what in stage.story(HERE)] == ["raised", "cleared"]
 
 
