@@ -5,7 +5,6 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -52,15 +51,18 @@ class Pace:
         self._allowed -= number
 
 
-class Taken(NamedTuple):
-    """What one batch came to: how many deliveries, and the endpoints that have work by that."""
-
-    number: int
-    endpoint_ids: frozenset[UUID] = frozenset()
-
-
-async def step(session: Session, operation_id: int, kind: Kind, number: int) -> Taken:
+async def step(session: Session, operation_id: int, kind: Kind, number: int, scheduled: set[UUID]) -> int:
     """Change the next `number` deliveries of an operation, and write down what became of them.
+
+    Args:
+        session: One that nobody else uses meanwhile.
+        operation_id: Which.
+        kind: Of the operation.
+        number: The most to change.
+        scheduled: Gets the endpoints that have work by that, before it is committed.
+
+    Returns:
+        How many deliveries were looked at.
 
     Raises:
         DatabaseAway: Nothing of it was done, or all of it.
@@ -68,15 +70,14 @@ async def step(session: Session, operation_id: int, kind: Kind, number: int) -> 
     async with session.transaction() as run:
         rows = await run("operation_take", operation_id, number)
         results: Counter[str] = Counter()
-        scheduled: frozenset[UUID] = frozenset()
         if rows:
             names = [row["event_seq"] for row in rows], [row["endpoint_id"] for row in rows]
             changed = await _change(run, kind, names, rows[0])
             results.update(row["result"] for row in changed)
-            scheduled = frozenset(row["endpoint_id"] for row in changed if row["result"] == "scheduled")
+            scheduled.update(row["endpoint_id"] for row in changed if row["result"] == "scheduled")
         last = (rows[-1]["event_seq"], rows[-1]["endpoint_id"]) if rows else (None, None)
         await run("operation_progress", operation_id, list(results), list(results.values()), *last)
-    return Taken(len(rows), scheduled)
+    return len(rows)
 
 
 async def _change(
@@ -151,17 +152,20 @@ class OperationRunner:
         number = pace.allow(time.monotonic())
         if not number:
             return False
+        scheduled = set[UUID]()
         try:
-            taken = await step(self._session, operation_id, kind, number)
-            pace.took(taken.number)
-            for endpoint_id in taken.endpoint_ids:
-                self._note_due(endpoint_id, 0.0)
+            pace.took(await step(self._session, operation_id, kind, number, scheduled))
         except DATA_ERRORS as error:
             detail = f"{type(error).__name__}: {error}"[:500]
             log.error(  # noqa: TRY400 - no traceback helps
                 "operation.failed", operation_id=operation_id, detail=detail
             )
             await self._session.fetch("operation_fail", operation_id, detail)
+        finally:
+            for (
+                endpoint_id
+            ) in scheduled:  # after a failure too: it may be committed, and only the answer lost
+                self._note_due(endpoint_id, 0.0)
         return True
 
 
@@ -174,6 +178,6 @@ async def work_off(session: Session, operation: Operation) -> None:
     pace = Pace(operation.rate, time.monotonic())
     while (now := await find(session, operation.id)) is not None and now.state == "running":
         if number := pace.allow(time.monotonic()):
-            pace.took((await step(session, operation.id, operation.kind, number)).number)
+            pace.took(await step(session, operation.id, operation.kind, number, set()))
         else:
             await asyncio.sleep(BETWEEN)

@@ -120,7 +120,7 @@ class Instance:
                 return
             self._others_settled = False
         seen = await self._session.fetch_row("instance_beat", self.id, "active")
-        if seen is not None and seen["has_operation"]:
+        if seen is None or seen["has_operation"]:  # without a row of ours it is not known
             self.has_operation.set()
         if not self._others_settled:
             await self._return_leases()

@@ -1,12 +1,15 @@
-"""When a relay asks for operations: with a sign of life that found one, and never by itself."""
+"""When a relay asks for operations, and what it does when an answer is lost."""
 
 import asyncio
-from contextlib import suppress
-from typing import cast
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+from uuid import UUID
 
 from relay.lookback.runner import OperationRunner
-from relay.store.session import Session
+from relay.store.session import DatabaseAway, Run, Session
 from relay.store.watch import Backoff, DatabaseWatch
+from tests.support.waiting import eventually
 
 LONGER_THAN_A_LOOK = 1.5
 
@@ -70,3 +73,62 @@ async def test_a_relay_that_another_took_over_from_meanwhile_asks_for_nothing() 
 
     assert while_standing_by == []
     assert session.names == ["operation_prune", "operation_next"]
+
+
+class LosesTheAnswer(Asked):
+    """A session with one operation, whose first COMMIT takes effect but is not answered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commits = 0
+
+    async def fetch(self, name: str, *arguments: object) -> list[Any]:
+        await super().fetch(name, *arguments)
+        is_running = name == "operation_next" and self.commits < 2
+        return [{"id": 1, "kind": "retry", "rate": None}] if is_running else []
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Run]:
+        async def run(name: str, *_: object) -> list[Any]:
+            if self.commits:
+                return []
+            match name:
+                case "operation_take":
+                    return [
+                        {"event_seq": 1, "endpoint_id": ENDPOINT, "redeliver": False, "make_missing": False}
+                    ]
+                case "delivery_retry":
+                    return [{"event_seq": 1, "endpoint_id": ENDPOINT, "result": "scheduled"}]
+            return []
+
+        yield run
+        self.commits += 1
+        if self.commits == 1:
+            raise DatabaseAway("committed, but the answer was lost")
+
+
+ENDPOINT = UUID(int=1)
+
+
+async def test_what_a_batch_scheduled_is_noted_though_its_commit_was_not_answered() -> None:
+    session, active, wanted = LosesTheAnswer(), asyncio.Event(), asyncio.Event()
+    noted: list[UUID] = []
+    active.set()
+    wanted.set()
+    runner = OperationRunner(
+        session=cast("Session", session),
+        note_due=lambda endpoint_id, _delay: noted.append(endpoint_id),
+        active=active,
+        wanted=wanted,
+        backoff=Backoff(DatabaseWatch(), "operations"),
+    )
+
+    async def is_worked_off() -> bool:
+        return not wanted.is_set()
+
+    running = asyncio.create_task(runner.run())
+    await eventually(is_worked_off, "no operation is left")
+    await end(running)
+
+    assert session.commits == 2
+    assert noted == [ENDPOINT]
