@@ -74,6 +74,16 @@ select
   'relay', n::text, '{}', '', now(), 'k' || n % 1000, n, case when n > 1000 then 'infinity' else now() end
 from generate_series($1::int, $2::int) n
 """
+WAITING = """
+insert into relay_inbox.event (source, event_id, headers, body, signed_at, failures, next_attempt_at)
+select 'relay', n::text, '{}', '', now(), 1, case when n % 2 = 0 then 'infinity' else now() + interval '1 hour' end
+from generate_series(1, 20000) n
+"""
+ENDED = """
+insert into relay_inbox.event (source, event_id, headers, body, signed_at, state, next_attempt_at, ended_at)
+select 'relay', n::text, '{}', '', now(), 'done', null, now() - n * interval '1 second'
+from generate_series(1, 20000) n
+"""
 FILL_CONTENTS = """
 insert into relay_inbox.content
 select 'relay', n::text::bytea, n::text from generate_series($1::int, $2::int) n
@@ -141,3 +151,29 @@ async def test_no_plan_from_when_the_inbox_was_empty_outlives_that(
     for name in AT_ONCE:
         read, plan = await most_read(connection, name)
         assert read <= 100, (name, plan)
+
+
+@pytest.mark.parametrize(
+    ("name", "fill", "values"),
+    [
+        ("find_due", WAITING, "'relay', '{}', 20"),
+        ("prune_events", ENDED, "'relay', '30 days', '90 days', 1000"),
+        (
+            "prune_contents",
+            FILL_CONTENTS.replace("$1::int, $2::int", "1, 20000"),
+            "'relay', '70 minutes', 1000",
+        ),
+    ],
+)
+async def test_what_is_not_its_time_is_not_read(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, name: str, fill: str, values: str
+) -> None:
+    for setting, value in PLANS.items():
+        await connection.execute(f"set {setting} = '{value}'")
+    await connection.execute(fill)
+    await connection.execute("vacuum (analyze)")
+    await connection.execute(f"prepare {name} as {statement(name)}")
+    monkeypatch.setitem(AT_ONCE, name, values)
+
+    read, plan = await most_read(connection, name)
+    assert read <= 100, plan

@@ -7,7 +7,7 @@ select seq, ordering_key
 from relay_inbox.event
 where source = $1::text
 and state = 'waiting'
-and next_attempt_at <= clock_timestamp()
+and next_attempt_at <= now()
 and seq <> all ($2::bigint[])
 order by next_attempt_at, seq
 limit $3::bigint

@@ -7,7 +7,7 @@ with old as (
   select hash
   from relay_inbox.content
   where source = $1::text
-  and seen_at < clock_timestamp() - $2::interval
+  and seen_at < now() - $2::interval
   order by seen_at
   limit $3::bigint
   for update skip locked

@@ -8,7 +8,8 @@ with old as (
   select seq
   from relay_inbox.event
   where source = $1::text
-  and ended_at < clock_timestamp() - case when state = 'dead' then $3::interval else $2::interval end
+  and ended_at < now() - least($2::interval, $3::interval)  -- for the index
+  and ended_at < now() - case when state = 'dead' then $3::interval else $2::interval end
   order by ended_at
   limit $4::bigint
   for update skip locked
