@@ -162,9 +162,8 @@ class OperationRunner:
             )
             await self._session.fetch("operation_fail", operation_id, detail)
         finally:
-            for (
-                endpoint_id
-            ) in scheduled:  # after a failure too: it may be committed, and only the answer lost
+            # After a failure too: it may be committed, and only the answer lost.
+            for endpoint_id in scheduled:
                 self._note_due(endpoint_id, 0.0)
         return True
 

@@ -2,9 +2,10 @@
 
 WINDOW = 0.1
 """Seconds that are judged together."""
-NOTIFIED = 20
-"""Notifications in a window that are many, if they come from several sessions, which then wait for each other."""
 SEVERAL = 4
+"""Sessions that commit within a window, and so may wait for each other's NOTIFY."""
+NOTIFIED = 20
+"""Notifications in a window that are many if they come from several sessions."""
 NOTIFIED_BY_FEW = 200
 """Notifications in a window that are many, whoever sends them: each costs something."""
 LEAST_RATE = 100.0
