@@ -12,8 +12,9 @@ import pytest
 from relay.receiver import verify
 from tests.support.application import SECRET
 from tests.support.daemon import Daemon, config_text
+from tests.support.ports import free_port
 from tests.support.receiver import Receiver, Reply
-from tests.support.scrape import free_port, scrape
+from tests.support.scrape import scrape
 from tests.support.waiting import eventually
 from tests.support.world import World
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.e2e.test_canary import BEARER, FORMS, planted
 from tests.support.admin import LISTEN, Panel
+from tests.support.ports import free_port
 from tests.support.receiver import Reply
-from tests.support.scrape import free_port
 from tests.support.world import World
 
 API = "/api/v1"

@@ -10,8 +10,9 @@ from relay import __version__
 from relay.observe.metric_catalogue import CATALOGUE
 from tests.support.daemon import Daemon, config_text
 from tests.support.database import connected
+from tests.support.ports import free_port
 from tests.support.receiver import Reply
-from tests.support.scrape import Scrape, free_port, scrape
+from tests.support.scrape import Scrape, scrape
 from tests.support.waiting import eventually
 from tests.support.world import World
 

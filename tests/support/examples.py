@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import ctypes
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from tests.support.application import SECRET
 from tests.support.daemon import surroundings
 from tests.support.database import connected
+from tests.support.ports import free_port
 from tests.support.waiting import LIMIT, eventually
 
 FOLDER = Path(__file__).parents[2] / "docs" / "examples"
@@ -76,14 +76,6 @@ class Example:
             writer.close()
             return True
         return False
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @asynccontextmanager
