@@ -133,7 +133,10 @@ class Recorder:
                 middle = len(batch) // 2
                 return [batch[middle:], batch[:middle]]
             return [[_without_answer(batch[0], error)]]
-        marks: dict[Key, str] = {(row["event_seq"], row["endpoint_id"]): row["what"] for row in rows}
+        # What an unanswered try had recorded is not told of yet, but in time.
+        marks: dict[Key, str] = {
+            (row["event_seq"], row["endpoint_id"]): row["what"] for row in rows if row["what"] != "recorded"
+        }
         postponed = (
             [result for result in batch if marks.get(result.claim.key) == "postponed"] if marks else []
         )

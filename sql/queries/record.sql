@@ -3,7 +3,7 @@
 -- A released delivery keeps the gap between claim and recorded that it came with: it was not sent, so it proved nothing.
 -- Fence: an outcome changes its delivery only while `claim` is still the one it was claimed with and it is ours. The
 -- attempt is logged whether or not the fence holds (`stale` says that it changed nothing), under a key of its own, so
--- recording again is harmless. A delivery that somebody else holds locked, or changed between the snapshot and the lock,
+-- recording again is harmless; what was recorded before is returned as that, and not as stale. A delivery that somebody else holds locked, or changed between the snapshot and the lock,
 -- is not waited for: it is returned, and its outcome comes with a later batch.
 --
 -- Each is found by its key and changed at its place, whatever the planner believes of the sizes: hence the limits of 1
@@ -102,7 +102,7 @@ done as materialized (
 ),
 -- Few or none: whether they are ours is asked only of those that were not changed.
 missed as materialized (
-  select o.event_seq, o.endpoint_id, d.event_seq is not null as postponed
+  select o.event_seq, o.endpoint_id, o.claim, o.attempted_at, d.event_seq is not null as postponed
   from o
   left join done using (event_seq, endpoint_id)
   left join lateral (
@@ -146,5 +146,18 @@ noted as (
     and m.postponed is not true
   on conflict do nothing
 )
-select event_seq, endpoint_id, case when postponed then 'postponed' else 'stale' end as what
-from missed
+select
+  m.event_seq,
+  m.endpoint_id,
+  case when m.postponed then 'postponed' when before.event_seq is not null then 'recorded' else 'stale' end as what
+from missed m
+left join lateral (
+  select event_seq
+  from relay.attempt
+  where event_seq = m.event_seq
+    and endpoint_id = m.endpoint_id
+    and claim = m.claim
+    and attempted_at = m.attempted_at
+    and not stale
+  limit 1
+) as before on true
