@@ -57,34 +57,29 @@ class ConditionKeeper:
             except TimeoutError:
                 pass
             self._standings.sweep()
-            if not self._is_current:
-                await asyncio.sleep(SWEEP)
-                continue
+            is_current = self._active.is_set() and not self._standings.is_distrusted
             try:
-                await self._round()
+                await self._round(writes=is_current)
                 self._backoff.succeeded()
             except (DatabaseAway, asyncpg.PostgresError) as error:
                 await self._backoff.failed(error)
-
-    @property
-    def _is_current(self) -> bool:
-        """Whether memory is what counts, and not what another relay wrote down."""
-        return self._active.is_set() and not self._standings.is_distrusted
+            if not is_current:
+                await asyncio.sleep(SWEEP)
 
     async def finish(self) -> None:
         """Write what is left, unless the database refuses it now: the relay is about to end."""
-        if not self._is_current:
-            return
         try:
-            await self._round()
+            await self._round(writes=self._active.is_set())  # nobody reads any more what is written
         except (DatabaseAway, asyncpg.PostgresError) as error:
             await self._backoff.failed(error)
 
-    async def _round(self) -> None:
+    async def _round(self, *, writes: bool) -> None:
+        """Disable who asked for that, in an answer to a claim that was ours; the rest only if memory is what counts."""
         async with self._writing:
             await self._disable_unwanted()
-            await self._write()
-            await self._tell()
+            if writes:
+                await self._write()
+                await self._tell()
 
     async def _write(self) -> None:
         """Write what changed, all of it in one statement."""

@@ -90,10 +90,11 @@ class FailingEndpoints:
                 self.changed.add(endpoint_id)
 
     def restore(self, written: Mapping[UUID, WrittenStreak]) -> None:
-        """Go on with what is written down, and forget all else."""
+        """Go on with what is written down, and forget all else; what was not told of yet comes about again."""
         now = self._clock()
         self._streaks = {each: _streak(found, now) for each, found in written.items()}
         self._noted = set(written)
+        self.news.clear()
 
     def written(self, endpoint_id: UUID) -> WrittenStreak | None:
         """Return what is to be written down of an endpoint; None if there is nothing."""

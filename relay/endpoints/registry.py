@@ -138,13 +138,14 @@ class Registry:
             changed = frozenset(changes.removed) | frozenset(e.id for e in changes.endpoints)
         self._forget(changed)
         self._learn(changes.endpoints)
-        if distrusted == self._distrusted:
+        is_enough = distrusted == self._distrusted
+        if is_enough:
             self.version = changes.version
-        self._tell_standings(changes, changed, before)
+        self._tell_standings(changes, changed, before, restores=changes.is_whole and is_enough)
         return changed
 
     def _tell_standings(
-        self, changes: Changes, changed: frozenset[UUID], before: Mapping[UUID, Endpoint]
+        self, changes: Changes, changed: frozenset[UUID], before: Mapping[UUID, Endpoint], *, restores: bool
     ) -> None:
         """What was learnt of an endpoint ends with its URL; its breaker with any change to it alone."""
         now = self._endpoints
@@ -155,9 +156,9 @@ class Registry:
         self._standings.failing.forget(
             each for each in changed & before.keys() & now.keys() if now[each].hold != before[each].hold
         )
-        if changes.is_whole:
+        if restores:
             self._standings.restore(changes.open_for, changes.throttled_for, changes.failing)
-        else:
+        elif not changes.is_whole:
             self._standings.reset(changed)
 
     def _forget(self, ids: Iterable[UUID]) -> None:

@@ -9,8 +9,10 @@ import pytest
 from relay.config import Settings
 from relay.endpoints.conditions import ConditionKeeper
 from relay.endpoints.defaults import breaker_rules_of
+from relay.endpoints.failing import News
 from relay.endpoints.health import Standings
 from relay.endpoints.notices import Notices
+from relay.endpoints.streak import Step
 from relay.store.session import DatabaseAway, Session
 from relay.store.watch import Backoff, DatabaseWatch
 
@@ -72,7 +74,7 @@ async def test_the_relay_that_works_writes_what_changed() -> None:
 
 
 @pytest.mark.parametrize("is_active", [True, False])
-async def test_one_that_does_not_work_or_has_yet_to_read_what_is_written_writes_nothing(
+async def test_one_that_does_not_work_or_has_yet_to_read_what_is_written_disables_who_asked_for_it_and_no_more(
     is_active: bool,
 ) -> None:
     keeping = Keeping()
@@ -81,10 +83,34 @@ async def test_one_that_does_not_work_or_has_yet_to_read_what_is_written_writes_
         keeping.standings.distrust()
 
     running = asyncio.create_task(keeping.keeper.run())
-    await asyncio.sleep(0.2)
-    await keeping.keeper.finish()
+    await asyncio.sleep(1.2)
     running.cancel()
-    assert keeping.database.asked == []
+    assert keeping.database.asked == ["disable_endpoint"]
+
+
+async def test_at_a_stop_what_changed_is_written_though_the_lock_was_lost_and_taken_again_in_the_drain() -> (
+    None
+):
+    keeping = Keeping()
+    keeping.active.set()
+    keeping.standings.distrust()
+
+    await keeping.keeper.finish()
+    assert keeping.database.asked == ["disable_endpoint", "endpoint_conditions_write"]
+
+
+async def test_what_only_memory_says_of_one_that_fails_is_over_when_another_relay_has_worked() -> None:
+    keeping = Keeping()
+    keeping.standings.unwanted.clear()
+    keeping.standings.failing.news.append(
+        News(ENDPOINT, Step.DISABLED, failing_for=9e5, failures=100, disabled_in=None)
+    )
+    keeping.standings.distrust()
+    keeping.standings.restore({}, {}, {})
+    keeping.active.set()
+
+    await keeping.keeper.finish()
+    assert keeping.database.asked == ["endpoint_conditions_write"]
 
 
 async def test_that_an_endpoint_was_disabled_is_told_once_though_the_answer_was_lost() -> None:

@@ -39,11 +39,14 @@ async def test_what_is_to_be_read_anew_is_though_a_reading_was_under_way() -> No
     for _ in range(2):
         reading = asyncio.create_task(registry.refresh(session))
         await asyncio.sleep(0)
+        standings.distrust()
         registry.read_all_again()
         rows.may_end.set()
         await reading
         assert registry.version == 0
+        assert standings.is_distrusted, "until what was asked for has been read"
 
     await registry.refresh(session)
     assert registry.version == 8
+    assert not standings.is_distrusted
     assert rows.known == [0, 0, 0]
