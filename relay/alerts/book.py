@@ -110,6 +110,7 @@ class AlertBook:
         for row in rows:
             if row["by_this"] or self._has_lost_answer:
                 self._tell(ClearedAlert(raised=self._clearing[row["id"]], cleared_at=row["cleared_at"]))
+        self._entries = {key: each for key, each in self._entries.items() if each.id not in self._clearing}
         self._clearing.clear()
         self._has_lost_answer = False
 
@@ -124,6 +125,7 @@ class AlertBook:
             )
         except DatabaseAway:
             self._raising.update(finding.key for finding in findings)
+            self.is_read = False  # they may be stored
             raise
         for row in rows:
             key = _key(row)

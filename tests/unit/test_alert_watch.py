@@ -65,6 +65,7 @@ class Stage:
         self.stored: dict[int, dict[str, Any]] = {}
         self.cleared: dict[int, datetime] = {}
         self.is_away = False
+        self.fails_at = ""
         self.loses_answer_of = ""
         self._ids = itertools.count(1)
         self._seqs = itertools.count(1)
@@ -90,7 +91,7 @@ class Stage:
     async def fetch(self, name: str, *arguments: Any) -> list[dict[str, Any]]:
         """Answer as the database does."""
         self.asked[name] = arguments
-        if self.is_away:
+        if self.is_away or name == self.fails_at:
             raise DatabaseAway("gone")
         rows = self._answer(name, arguments)
         if name == self.loses_answer_of:
@@ -351,6 +352,37 @@ async def test_what_was_stored_though_the_answer_was_lost_is_told_once() -> None
     stage.loses_answer_of = ""
     await stage.pass_time(30)
     assert [what for _, what in stage.story(HERE)] == ["raised", "cleared"]
+
+
+async def test_what_could_not_be_cleared_before_it_is_bad_again_is_cleared_and_raised_anew() -> None:
+    stage = Stage()
+    stage.overdue = [(HERE, 10_000.0)]
+    await stage.pass_time(10)
+    stage.overdue = []
+    stage.fails_at = "alert_clear"
+    with pytest.raises(DatabaseAway):
+        await stage.pass_time(900)
+    stage.fails_at = ""
+
+    stage.overdue = [(HERE, 10_000.0)]
+    stage.watch.start_over()
+    await stage.pass_time(900)
+    assert [what for _, what in stage.story(None)] == ["raised", "cleared", "raised"]
+    assert len(stage.stored) == 1
+
+
+async def test_what_was_stored_without_an_answer_ends_with_its_cause() -> None:
+    stage = Stage()
+    stage.overdue = [(HERE, 10_000.0)]
+    stage.loses_answer_of = "alert_raise"
+    with pytest.raises(DatabaseAway):
+        await stage.pass_time(10)
+    stage.loses_answer_of = ""
+
+    stage.overdue = []
+    await stage.pass_time(900)
+    assert [what for _, what in stage.story(None)] == ["raised", "cleared"]
+    assert not stage.stored
 
 
 async def test_what_somebody_else_raised_is_not_told_and_is_cleared_here() -> None:
