@@ -71,13 +71,19 @@ class Keyring:
         await active.wait()
         if self._box.current is None:
             return
-        try:
-            sealed, _ = await sealing.seal_all(self._session, self._box, plain_only=True)
-        except (DatabaseAway, asyncpg.PostgresError) as error:
-            await backoff.failed(error)  # the next start does it
-        else:
-            if sealed:
-                log.info("secrets.sealed", count=sealed)
+        sealed = 0
+        while True:
+            try:
+                sealed, _ = await sealing.seal_all(self._session, self._box, plain_only=True)
+            except DatabaseAway as error:
+                await backoff.failed(error)
+                continue
+            except asyncpg.PostgresError as error:  # the next start does it
+                log.error("database.refused", part="sealing", detail=str(error))  # noqa: TRY400 - no traceback helps
+            break
+        backoff.succeeded()
+        if sealed:
+            log.info("secrets.sealed", count=sealed)
 
     async def _take_over(self, box: SecretBox) -> None:
         try:

@@ -130,6 +130,7 @@ class OperationRunner:
                 self._backoff.succeeded()
             except (DatabaseAway, asyncpg.PostgresError) as error:
                 await self._backoff.failed(error)
+                self._wanted.set()  # until it is known that there is none
 
     async def _round(self) -> float:
         """Give each operation its turn; returns the seconds to rest."""

@@ -25,7 +25,9 @@ LUMP_WAIT = 0.02
 LOST = (DatabaseAway, ValueRefused, asyncpg.PostgresError)
 """What a step may fail with: nothing is known of what it was at."""
 
-Step = Callable[[], Awaitable[None]]
+Wait = Callable[[], Awaitable[None]]
+Step = Callable[[], Awaitable[Wait | None]]
+"""Does something, and returns what waits, for however long, until there is more to do; None if that may be at once."""
 
 
 async def either(*events: asyncio.Event) -> None:
@@ -53,14 +55,16 @@ class Rounds:
         self._stop = stop
 
     async def repeat(self, step: Step, *, after_loss: Callable[[], None], backoff: Backoff) -> None:
-        """Repeat `step`; after a failed one call `after_loss` and pause."""
+        """Repeat `step` and the wait after it; after a failed one call `after_loss` and pause."""
         while True:
             await either(self._active, self._stop)
             if self._stop.is_set():
                 return
             try:
-                await step()
+                wait = await step()
                 backoff.succeeded()
+                if wait is not None:
+                    await wait()
             except LOST as error:
                 after_loss()
                 await backoff.failed(error)
@@ -169,15 +173,16 @@ class ClaimRound:
         self._delay = delay
         self.is_idle = False
 
-    async def step(self) -> None:
-        """Claim once; if there is no more to claim, wait for a due time, a free slot, or news."""
+    async def step(self) -> Wait | None:
+        """Claim once; if there is no more to claim, returns what waits for a due time, a free slot, or news."""
         # What stuck outcomes tell must be known before their leases are claimed again.
         await either(self._recorder.caught_up, self._stop)
         if self._stop.is_set():
-            return  # its wake-up has been given already
+            return None  # its wake-up has been given already
         self._wake.clear()
-        if await self._scheduler.step():
-            return
+        return None if await self._scheduler.step() else self._wait
+
+    async def _wait(self) -> None:
         delay = self._delay()
         self.is_idle = delay is None or delay > 0
         try:

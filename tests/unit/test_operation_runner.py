@@ -6,6 +6,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 from uuid import UUID
 
+import pytest
+
+from relay.lookback import runner as runner_module
 from relay.lookback.runner import OperationRunner
 from relay.store.session import DatabaseAway, Run, Session
 from relay.store.watch import Backoff, DatabaseWatch
@@ -108,6 +111,42 @@ class LosesTheAnswer(Asked):
 
 
 ENDPOINT = UUID(int=1)
+
+
+class LosesTheDatabase(Asked):
+    """A session that fails once, with whatever it is asked first."""
+
+    async def fetch(self, name: str, *arguments: object) -> list[Any]:
+        await super().fetch(name, *arguments)
+        if len(self.names) == 1:
+            raise DatabaseAway("gone for a moment")
+        return []
+
+
+async def test_after_a_loss_it_asks_until_it_has_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "PRUNE_EVERY", 0.05)  # so that it asks without an operation
+    session, active, wanted, watch = LosesTheDatabase(), asyncio.Event(), asyncio.Event(), DatabaseWatch()
+    active.set()
+    running = asyncio.create_task(
+        OperationRunner(
+            session=cast("Session", session),
+            note_due=lambda *_: None,
+            active=active,
+            wanted=wanted,
+            backoff=Backoff(watch, "operations"),
+        ).run()
+    )
+
+    async def was_asked_again() -> bool:
+        return len(session.names) >= 2 and watch.is_up
+
+    async def has_failed() -> bool:
+        return not watch.is_up
+
+    await eventually(has_failed, "the first statement fails")
+    monkeypatch.setattr(runner_module, "PRUNE_EVERY", 600.0)
+    await eventually(was_asked_again, "it asks again")
+    await end(running)
 
 
 async def test_what_a_batch_scheduled_is_noted_though_its_commit_was_not_answered() -> None:

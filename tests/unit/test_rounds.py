@@ -1,4 +1,7 @@
-"""The fan-out looks for the next page while one is written, and a page that cannot be written is not passed over."""
+"""The fan-out looks for the next page while one is written, and a page that cannot be written is not passed over.
+
+And the loop of the claims, which may have nothing to do for long.
+"""
 
 import asyncio
 from typing import Any, cast
@@ -7,9 +10,13 @@ import pytest
 
 from relay.pipeline.fanout import FanOut, Page, Sight
 from relay.pipeline.listener import Rest
-from relay.pipeline.rounds import FanOutRound
+from relay.pipeline.recorder import Recorder
+from relay.pipeline.rounds import ClaimRound, FanOutRound, Rounds
+from relay.pipeline.scheduler import Scheduler
 from relay.pipeline.slots import Slots
 from relay.store.session import DatabaseAway
+from relay.store.watch import Backoff, DatabaseWatch
+from tests.support.waiting import eventually
 
 SIGHT = Sight("10:10:")
 
@@ -173,3 +180,45 @@ async def test_a_write_that_fails_or_found_rows_locked_ends_the_rest(
     if error is not None:
         with pytest.raises(type(error)):
             await fanning.written()
+
+
+class Idle:
+    """Stands in for the scheduler and the recorder: the first claim fails, and then nothing is due."""
+
+    def __init__(self) -> None:
+        self.caught_up = asyncio.Event()
+        self.caught_up.set()
+        self.steps = 0
+
+    async def step(self) -> bool:
+        self.steps += 1
+        if self.steps == 1:
+            raise DatabaseAway("gone for a moment")
+        return False
+
+
+async def test_whoever_has_nothing_to_claim_has_the_database_all_the_same() -> None:
+    idle, watch = Idle(), DatabaseWatch()
+    active, stop, wake, is_lost = asyncio.Event(), asyncio.Event(), asyncio.Event(), asyncio.Event()
+    active.set()
+    claiming = ClaimRound(
+        scheduler=cast("Scheduler", idle),
+        recorder=cast("Recorder", idle),
+        wake=wake,
+        stop=stop,
+        delay=lambda: None,
+    )
+    repeating = asyncio.create_task(
+        Rounds(active=active, stop=stop).repeat(
+            claiming.step, after_loss=is_lost.set, backoff=Backoff(watch, "claim")
+        )
+    )
+
+    async def is_found() -> bool:
+        return is_lost.is_set() and watch.is_up
+
+    await eventually(is_found, "the database is known to be back")
+    stop.set()
+    wake.set()
+    await asyncio.wait_for(repeating, 10)
+    assert idle.steps == 2
