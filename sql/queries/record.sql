@@ -3,8 +3,9 @@
 -- A released delivery keeps the gap between claim and recorded that it came with: it was not sent, so it proved nothing.
 -- Fence: an outcome changes its delivery only while `claim` is still the one it was claimed with and it is ours. The
 -- attempt is logged whether or not the fence holds (`stale` says that it changed nothing), under a key of its own, so
--- recording again is harmless; what was recorded before is returned as that, and not as stale. A delivery that somebody else holds locked, or changed between the snapshot and the lock,
--- is not waited for: it is returned, and its outcome comes with a later batch.
+-- recording again is harmless; what was recorded before is returned as that, and not as stale. A delivery that somebody
+-- else holds locked, or changed between the snapshot and the lock, is not waited for: it is returned, and its outcome
+-- comes with a later batch.
 --
 -- Each is found by its key and changed at its place, whatever the planner believes of the sizes: hence the limits of 1
 -- and the places. A plan made while the table was all but empty would else walk all of it for each outcome.

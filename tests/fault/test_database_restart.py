@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.fault.load import steady_load
 from tests.fault.server import FAST_STOP, IMMEDIATE_STOP, Server, own_server
 from tests.support.application import Application
 from tests.support.checker import check_everything
-from tests.support.daemon import running_daemon
+from tests.support.daemon import Daemon, running_daemon
 from tests.support.receiver import Receiver, Reply
 from tests.support.world import World
 
@@ -81,26 +82,14 @@ async def test_a_restart_under_load_loses_nothing_and_charges_no_attempt(
 
 async def test_an_outcome_that_a_crash_forgot_is_made_up_for_at_once(server: Server, tmp_path: Path) -> None:
     """No statement of the relay has to fail for that: it may sleep until the server is back."""
-    async with (
-        Receiver() as receiver,
-        Application(server.dsn) as application,
-        Application(server.dsn) as other,
-        running_daemon(tmp_path, server.dsn) as daemon,
-    ):
-        await application.execute("alter system set wal_writer_delay = '10s'")
-        await application.execute("select pg_reload_conf()")
+    async with forgetful(server, tmp_path) as (receiver, application, daemon, crash):
         await application.add_endpoint(receiver.url())
         receiver.hold()
         event_id = await application.insert()
         await receiver.wait_for_event(event_id)
-        await application.execute("checkpoint")  # nothing before the outcome will be forgotten
-        # The relay's sign of life would flush the outcome: it waits until the crash.
-        await other.execute("begin; select from relay.relay_instance for update")
-        receiver.release()
-        await daemon.wait_for_log("delivery.delivered", event_id=event_id)
-        daemon.signal(signal.SIGSTOP)
-        await server.stop(IMMEDIATE_STOP)
-        await server.start()
+        async with crash():
+            receiver.release()
+            await daemon.wait_for_log("delivery.delivered", event_id=event_id)
         assert await application.fetchval("select claimed_by is not null from relay.delivery")
         daemon.signal(signal.SIGCONT)
 
@@ -113,28 +102,17 @@ async def test_a_retry_whose_claim_a_crash_forgot_is_made_up_for_at_once(
     server: Server, tmp_path: Path
 ) -> None:
     """The row is leased to the relay by the claim before, and the delivery is in hand all the while."""
-    async with (
-        Receiver() as receiver,
-        Application(server.dsn) as application,
-        Application(server.dsn) as other,
-        running_daemon(tmp_path, server.dsn) as daemon,
-    ):
-        await application.execute("alter system set wal_writer_delay = '10s'")
-        await application.execute("select pg_reload_conf()")
+    async with forgetful(server, tmp_path) as (receiver, application, daemon, crash):
         await application.add_endpoint(receiver.url(), retry_schedule=[timedelta(seconds=0.1)])
         receiver.respond = lambda request: Reply(status=503 if request.attempt == 1 else 200)
         receiver.hold()
         event_id = await application.insert()
         await receiver.wait_for_event(event_id)
-        await application.execute("checkpoint")
-        await other.execute("begin; select from relay.relay_instance for update")
-        receiver.release()
-        await daemon.wait_for_log("attempt.failed", event_id=event_id)
-        receiver.hold()
-        await receiver.wait_for_event(event_id, count=2)
-        daemon.signal(signal.SIGSTOP)
-        await server.stop(IMMEDIATE_STOP)
-        await server.start()
+        async with crash():
+            receiver.release()
+            await daemon.wait_for_log("attempt.failed", event_id=event_id)
+            receiver.hold()
+            await receiver.wait_for_event(event_id, count=2)
         assert await application.fetchval("select claim = 1 and claimed_by is not null from relay.delivery")
         daemon.signal(signal.SIGCONT)
         await daemon.wait_for_log("relay.active", count=2)
@@ -142,6 +120,40 @@ async def test_a_retry_whose_claim_a_crash_forgot_is_made_up_for_at_once(
         receiver.release()
         await receiver.wait_for_event(event_id, count=3, limit=RESUMED_WITHIN)
         await application.wait_until(ALL_ENDED)
+
+
+Crash = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def forgetful(
+    server: Server, folder: Path
+) -> AsyncIterator[tuple[Receiver, Application, Daemon, Crash]]:
+    """Run a relay on a server that forgets in a crash what was committed asynchronously.
+
+    The last part is a block whose commits are forgotten: at its end the relay is stopped, and the server crashes and is
+    back before the relay goes on.
+    """
+    async with (
+        Receiver() as receiver,
+        Application(server.dsn) as application,
+        Application(server.dsn) as other,
+        running_daemon(folder, server.dsn) as daemon,
+    ):
+        await application.execute("alter system set wal_writer_delay = '10s'")
+        await application.execute("select pg_reload_conf()")
+
+        @asynccontextmanager
+        async def crash() -> AsyncIterator[None]:
+            await application.execute("checkpoint")  # nothing before will be forgotten
+            # The relay's sign of life would flush what comes: it waits until the crash.
+            await other.execute("begin; select from relay.relay_instance for update")
+            yield
+            daemon.signal(signal.SIGSTOP)
+            await server.stop(IMMEDIATE_STOP)
+            await server.start()
+
+        yield receiver, application, daemon, crash
 
 
 def _of_the_last(receiver: Receiver, seconds: float) -> int:
