@@ -157,5 +157,4 @@ class Retention:
     async def _ask(self, name: str, *arguments: object) -> Any:
         """Return the one value of a statement."""
         rows = await self._session.fetch(name, *arguments)
-        self._backoff.succeeded()  # not only at the end of a round, which may take long
         return rows[0][0]
